@@ -1,0 +1,259 @@
+"""Runs one program on Ferax and on JAX, in turn, and prints what each needed.
+
+A benchmark file makes a ``Suite``, hangs rows on it and ends with ``suite.main()``:
+
+* a **row** is a function of the library (``def sin(jax): ...``) that prepares and gives back the call to be
+  timed;
+* **fresh** measurements, for what happens once in a process (imports, first calls), are made by one
+  function that gives ``{row name: seconds}``. It runs in a process of its own, before anything else was
+  imported.
+
+Each library has its own interpreter: Ferax the one that runs this file, JAX the one in ``.venv-jax`` (``make
+bench-env``). One *round* is a process of the one and then a process of the other, the order swapped from
+round to round, so that a machine that grows slow for a while hurts both. Within a process a call is
+repeated in blocks of about ``BLOCK_SECONDS`` and the quickest block counts, for noise only ever adds. A
+table shows, over the rounds, the median time of each library, the spread (half the distance from best to
+worst, as a share of the median) and the median of the rounds' ratios. Ratios under the bar are marked
+``ok``, others ``over``; the exit code is 0 either way: a benchmark informs, it does not judge.
+"""
+
+import argparse
+import gc
+import importlib
+import itertools
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARIES = ("ferax", "jax")
+BLOCK_SECONDS = 0.05  # long against the clock's grain, short against the gusts of a shared machine
+BLOCKS = 7
+
+
+@dataclass
+class Row:
+    name: str
+    bar: float | None  # greatest wanted ratio Ferax / JAX; None where the row is there for information
+    setup: Callable[[Any], Callable[[], Any]] | None  # None for rows that the suite's `fresh` function fills
+
+
+@dataclass
+class Suite:
+    """The rows of one question, such as "what does an eager operation cost"."""
+
+    title: str
+    geometric_mean_bar: float | None = None
+    rows: list[Row] = field(default_factory=list)
+    fresh: Callable[[str], dict[str, float]] | None = None
+
+    def row(self, name: str, bar: float | None = None):
+        """Decorate a function of the library that gives the call to be timed."""
+
+        def add(setup):
+            self.rows.append(Row(name, bar, setup))
+            return setup
+
+        return add
+
+    def fresh_rows(self, bars: dict[str, float | None]):
+        """Decorate the function that fills the rows in ``bars``, given a library not yet imported."""
+
+        def add(measure):
+            self.rows += [Row(name, bar, None) for name, bar in bars.items()]
+            self.fresh = measure
+            return measure
+
+        return add
+
+    def main(self) -> None:
+        """What a benchmark file does when it is run: drive the rounds, or be one of the processes driven."""
+        options = _parse(self)
+        if options.worker:
+            print(json.dumps(_measure(self, options.worker, options.kind, re.compile(options.only))))
+        else:
+            _report(self, _drive(self, options), options)
+
+
+# ----------------------------------------------------------------------------------------- inside one process
+
+
+def _measure(suite: Suite, library: str, kind: str, only: re.Pattern) -> dict[str, float | str]:
+    """Seconds for every row of ``kind`` ('fresh' or 'timed'), or the text of the error that it ended in."""
+    if kind == "fresh":
+        assert suite.fresh is not None
+        return dict(suite.fresh(library))
+    lib = importlib.import_module(library)
+    importlib.import_module(f"{library}.numpy")
+    seconds: dict[str, float | str] = {}
+    for row in suite.rows:
+        if row.setup is not None and only.search(row.name):
+            try:
+                seconds[row.name] = _time(row.setup(lib))
+            except Exception as error:  # a row that one library cannot run must not hide the others
+                seconds[row.name] = f"{type(error).__name__}: {error}".splitlines()[0]
+    return seconds
+
+
+def _time(call: Callable[[], Any]) -> float:
+    """Seconds of one ``call``: the quickest of several blocks, the garbage collector off as in ``timeit``."""
+    for _ in range(3):  # compile, fill caches, take the fast path
+        call()
+    repeats = 1
+    while (taken := _block(call, repeats)) < BLOCK_SECONDS:
+        repeats = max(repeats + 1, min(10 * repeats, int(repeats * 1.2 * BLOCK_SECONDS / max(taken, 1e-9))))
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return min(_block(call, repeats) for _ in range(BLOCKS)) / repeats
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _block(call, repeats: int) -> float:
+    times = itertools.repeat(None, repeats)
+    start = perf_counter()
+    for _ in times:
+        result = call()
+    if hasattr(result, "block_until_ready"):  # the queue empty again: what was started here is paid here
+        result.block_until_ready()
+    return perf_counter() - start
+
+
+def ready(lib, tree):
+    """Wait for every array in ``tree``; the timed calls of whole training steps end with this."""
+    return lib.block_until_ready(tree)
+
+
+# ------------------------------------------------------------------------------------- between the processes
+
+
+def _drive(suite: Suite, options) -> dict[str, dict[str, list]]:
+    """``{row: {library: [seconds or error of each round]}}``."""
+    kinds = [
+        k for k, wanted in (("fresh", suite.fresh), ("timed", any(r.setup for r in suite.rows))) if wanted
+    ]
+    results: dict[str, dict[str, list]] = {row.name: {name: [] for name in LIBRARIES} for row in suite.rows}
+    for kind in kinds:
+        if kind == "fresh":  # files read and byte code written once before it counts
+            for library in LIBRARIES:
+                _worker(library, kind, options)
+        for turn in range(options.rounds):
+            _progress(f"{suite.title}: {kind}, round {turn + 1} of {options.rounds}")
+            for library in LIBRARIES[:: 1 if turn % 2 == 0 else -1]:
+                for name, value in _worker(library, kind, options).items():
+                    results[name][library].append(value)
+    _progress("")
+    return results
+
+
+def _progress(text: str) -> None:
+    """A line that replaces itself, for people only: nothing of it reaches a file or a log."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+
+def _worker(library: str, kind: str, options) -> dict[str, Any]:
+    python = sys.executable if library == "ferax" else options.peer_python
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "FERAX_", "XLA_"))}
+    environment |= {"FERAX_PLATFORMS": "cpu", "JAX_PLATFORMS": "cpu", "PYTHONHASHSEED": "0"}
+    environment.pop("PYTHONPATH", None)
+    if library == "ferax":
+        environment["PYTHONPATH"] = str(ROOT / "src")
+    command = [str(python), sys.argv[0], "--worker", library, "--kind", kind, "--only", options.only]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{library}: {sys.argv[0]} ended with code {done.returncode}\n{done.stderr[-4000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# ------------------------------------------------------------------------------------------------- the table
+
+
+def _report(suite: Suite, results: dict[str, dict[str, list]], options) -> None:
+    print(f"\n{suite.title}")
+    print(_machine(options))
+    print(f"  {'':44} {'ferax':>10} {'±':>4} {'jax':>10} {'±':>4} {'ratio':>7}  bar")
+    bars, ratios, summary = {row.name: row.bar for row in suite.rows}, [], {}
+    for name, by_library in results.items():
+        ferax, jax = (by_library[library] for library in LIBRARIES)
+        if not ferax and not jax:
+            continue  # left out by --only
+        if errors := {v for v in (*ferax, *jax) if isinstance(v, str)}:
+            print(f"  {name:44} {' | '.join(sorted(errors))[:110]}")
+            summary[name] = {"ferax": ferax, "jax": jax, "ratio": None}
+            continue
+        ratio = statistics.median(a / b for a, b in zip(ferax, jax))
+        ratios.append(ratio)
+        summary[name] = {"ferax": ferax, "jax": jax, "ratio": ratio}
+        columns = " ".join(f"{_duration(statistics.median(t)):>10} {_spread(t):>4}" for t in (ferax, jax))
+        print(f"  {name:44} {columns} {ratio:7.2f}  {_verdict(ratio, bars[name])}")
+    if suite.geometric_mean_bar and ratios:
+        mean = statistics.geometric_mean(ratios)
+        print(f"  {'geometric mean':44} {'':31} {mean:7.2f}  {_verdict(mean, suite.geometric_mean_bar)}")
+    if options.json:
+        Path(options.json).write_text(json.dumps({suite.title: summary}, indent=1))
+
+
+def _machine(options) -> str:
+    script = "import numpy, jaxlib, {0}; print({0}.__version__, jaxlib.__version__, numpy.__version__)"
+    versions = []
+    for library, python in zip(LIBRARIES, (sys.executable, options.peer_python)):
+        environment = os.environ | (
+            {"PYTHONPATH": str(ROOT / "src")} if library == "ferax" else {"PYTHONPATH": ""}
+        )
+        command = [str(python), "-c", script.format(library)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        version, jaxlib, numpy = done.stdout.split()
+        versions.append(f"{library} {version} (jaxlib {jaxlib}, numpy {numpy})")
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists() and (model := re.search(r"model name\s*:\s*(.+)", info.read_text())):
+        cpu = model[1]
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    python_version = platform.python_version()
+    return (
+        f"  {cpu}, {os.cpu_count()} cores{load}; Python {python_version}; {'; '.join(versions)}\n"
+        f"  {options.rounds} rounds, processes in turn; medians, ± half the range from best to worst"
+    )
+
+
+def _duration(seconds: float) -> str:
+    unit, size = ("s ", 1.0) if seconds >= 1 else ("ms", 1e-3) if seconds >= 1e-3 else ("us", 1e-6)
+    return f"{seconds / size:.3g} {unit}"
+
+
+def _spread(times: list[float]) -> str:
+    return f"{50 * (max(times) - min(times)) / statistics.median(times):.0f}%"
+
+
+def _verdict(ratio: float, bar: float | None) -> str:
+    return "" if bar is None else f"<= {bar:g} {'ok' if ratio <= bar else 'over'}"
+
+
+def _parse(suite: Suite):
+    parser = argparse.ArgumentParser(description=suite.title)
+    parser.add_argument("--rounds", type=int, default=6, help="pairs of processes (default 6)")
+    parser.add_argument("--only", default="", metavar="REGEX", help="only the timed rows whose name matches")
+    parser.add_argument("--json", metavar="FILE", help="write the raw times there as well")
+    peer = ROOT / ".venv-jax" / "bin" / "python"
+    parser.add_argument("--peer-python", default=peer, help="interpreter that has JAX (default .venv-jax)")
+    parser.add_argument("--worker", choices=LIBRARIES, help=argparse.SUPPRESS)
+    parser.add_argument("--kind", choices=("fresh", "timed"), default="timed", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if not options.worker and not Path(options.peer_python).exists():
+        parser.error(f"no interpreter at {options.peer_python}: run `make bench-env` first")
+    if options.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    return options

@@ -1,0 +1,46 @@
+"""Ferax: composable transformations of Python functions over a NumPy API, compiled by XLA.
+
+>>> import ferax, ferax.numpy as jnp
+>>> @ferax.jit
+... def loss(w, x):
+...     return jnp.sum((x @ w) ** 2)
+>>> ferax.grad(loss)(jnp.ones(2), jnp.eye(2)).tolist()
+[2.0, 2.0]
+"""
+
+from ferax._src.util.lazy import lazy_names
+from ferax.version import __version__, __version_info__
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "ferax._src.api.autodiff": "grad value_and_grad vjp jvp linearize linear_transpose",
+        "ferax._src.api.jacobians": "jacfwd jacrev jacobian hessian",
+        "ferax._src.api.jit": "jit clear_caches",
+        "ferax._src.api.staging": (
+            "make_jaxpr eval_shape named_call named_scope ensure_compile_time_eval typeof block_until_ready "
+            "copy_to_host_async"),
+        "ferax._src.api.vmap": "vmap",
+        "ferax._src.control.callback": "pure_callback",
+        "ferax._src.control.custom_jvp": "custom_jvp",
+        "ferax._src.control.custom_vjp": "custom_vjp custom_gradient closure_convert",
+        "ferax._src.control.remat": "checkpoint remat checkpoint_policies",
+        "ferax._src.runtime.devices": (
+            "devices local_devices device_count local_device_count process_index process_count process_indices "
+            "default_backend live_arrays host_id host_ids host_count Device"),
+        "ferax._src.runtime.dispatch": "effects_barrier",
+        "ferax._src.runtime.transfer": "device_put device_get",
+        "ferax._src.tracing.core": "Array",
+        "ferax._src.types.dtypes": "float0",
+        "ferax._src.types.shape_dtype": "ShapeDtypeStruct",
+        "ferax._src.types.shardings": "NamedSharding P=PartitionSpec",
+        "ferax._src.types.meshes": "make_mesh",
+        "ferax._src.util.config": (
+            "config enable_x64 disable_jit debug_nans debug_infs check_tracer_leaks numpy_dtype_promotion "
+            "numpy_rank_promotion default_matmul_precision default_device default_prng_impl log_compiles enable_checks "
+            "transfer_guard threefry_partitionable softmax_custom_jvp make_user_context"),
+    },
+    submodules=(
+        "ad_checkpoint custom_derivatives debug dtypes errors experimental lax nn numpy random sharding "
+        "tree tree_util"),
+)

@@ -1,0 +1,19 @@
+"""The profiler of jaxlib: sessions, marks in a trace, and reading a trace back.  Loaded when first asked for."""
+
+from typing import Any
+
+from jaxlib import _profiler
+
+ProfilerSession = _profiler.ProfilerSession
+ProfileOptions = _profiler.ProfileOptions
+TraceMe = _profiler.TraceMe  # context manager, 0.1 us outside a session; keyword arguments are its metadata
+start_server = _profiler.start_server
+get_fdo_profile = _profiler.get_fdo_profile
+aggregate_profiled_instructions = _profiler.aggregate_profiled_instructions
+
+
+def profile_data() -> Any:
+    """The class ``ProfileData`` (``from_serialized_xspace``, ``from_file``: planes, lines, events)."""
+    from jaxlib import _profile_data  # loaded late: only reading a trace needs it
+
+    return _profile_data.ProfileData

@@ -1,0 +1,111 @@
+"""`fused`: a function of arrays that runs as one compiled program when it is called eagerly.
+
+``jnp.mean(x)`` is a handful of operations. Called on arrays outside of any transformation, a fused function traces them
+once for each combination of types, static values and configuration, and from then on is one call of a program. Under
+a transformation it simply runs, and its operations are seen one by one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ferax._src.ir.jaxpr import DebugInfo
+from ferax._src.runtime import dispatch
+from ferax._src.runtime.array import ArrayImpl
+from ferax._src.runtime.program import compile_program
+from ferax._src.runtime.transfer import as_array
+from ferax._src.tracing import core
+from ferax._src.tracing.core import Tracer, eval_trace, remember, state
+from ferax._src.tracing.staging import trace_to_jaxpr
+from ferax._src.util import config
+
+_trace_context = config.trace_context
+
+
+def fused(fun: Callable | None = None, *, static: tuple[str, ...] = ()) -> Callable:
+    """Make a function one compiled program in eager use.
+
+    Parameters
+    ----------
+    fun : callable of positional arrays (Python scalars count as weakly typed arrays) and static keyword arguments,
+        answering an array, or a tuple or list of arrays
+    static : names of the keyword arguments; they must be hashable, otherwise the function runs unfused
+    """
+    if fun is None:
+        return lambda f: fused(f, static=static)
+    cache: dict[tuple, Any] = {}
+    dispatch.program_tables.append(cache)
+
+    @functools.wraps(fun)
+    def call(*args, **statics):
+        if state.trace is not eval_trace:
+            return fun(*args, **statics)
+        context = _trace_context()
+        pair = dispatch._last_context
+        if pair[0] != context:
+            pair = dispatch._context_changed(context)
+        key: list[Any] = [pair[1]]
+        bufs = []
+        for x in args:
+            if type(x) is not ArrayImpl:
+                if isinstance(x, Tracer):       # left over from a transformation that evaluates at once
+                    return fun(*args, **statics)
+                x = as_array(x)
+            key.append(x._sig)
+            bufs.append(x._buf)
+        if statics:
+            key += statics.items()
+            key += map(type, statics.values())  # 1, 1.0 and True are equal but do not mean the same
+        try:
+            run = cache[tuple(key)]
+        except KeyError:
+            run = _prepare(fun, args, statics, cache, tuple(key))
+        except TypeError:                       # a static value that cannot be hashed
+            return fun(*args, **statics)
+        return run(bufs)
+
+    call.fused_programs = cache
+    return call
+
+
+def _prepare(fun, args, statics, cache: dict, key: tuple):
+    """Trace and compile; answers a function from buffers to the result in the user's shape."""
+    arrays = [as_array(x) for x in args]
+    name = getattr(fun, "__name__", "fused")
+    shape: Any = None
+
+    def flat(*tracers):
+        nonlocal shape
+        result = fun(*tracers, **statics)
+        shape = type(result) if isinstance(result, (tuple, list)) else None
+        return [result] if shape is None else list(result)
+
+    closed = trace_to_jaxpr(flat, [x.aval for x in arrays], DebugInfo(func_name=name, transform="eager"))
+    program = compile_program(closed, [x._sig for x in arrays], name=name)
+    run_flat = program.run_buffers
+    if dispatch._watch:
+        run_flat = dispatch.check_program(run_flat, closed, program)
+    run = _shaped(run_flat, shape, program)
+    if not dispatch._watch:
+        remember(cache, key, run)
+    return run
+
+
+def _shaped(run_flat, shape, program):
+    """``run_flat`` with its list of results in the shape that the function gave them."""
+    if shape is list:
+        return run_flat
+    if shape is not None:
+        if hasattr(shape, "_fields"):           # a namedtuple
+            return lambda bufs: shape(*run_flat(bufs))
+        return lambda bufs: tuple(run_flat(bufs))
+    if run_flat is program.run_buffers:
+        return program.single_runner()
+    return lambda bufs: run_flat(bufs)[0]
+
+
+def is_eager() -> bool:
+    """Whether operations happen at once."""
+    return core.state.trace is eval_trace

@@ -1,0 +1,122 @@
+"""Shardings inside a module: on arguments and results, as constraints, and regions where each device has its own part.
+
+A named sharding becomes Shardy's ``#sdy.sharding`` over an ``sdy.mesh`` of the module; any other one its XLA text in
+``mhlo.sharding``, which Shardy's import reads as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ferax._src.engine import mlir
+from ferax._src.runtime.array import physical_aval
+from ferax._src.runtime.lowering_context import LoweringContext, ModuleState
+from ferax._src.types.shardings import UNCONSTRAINED, NamedSharding, spec_names
+
+
+def mesh_symbol(state: ModuleState, mesh: Any) -> str:
+    """The name of the module's ``sdy.mesh`` for ``mesh``, written at its first use."""
+    found = state.meshes.get(mesh)
+    if found is None:
+        bench = state.bench
+        found = state.meshes[mesh] = "mesh" if not state.meshes else f"mesh_{len(state.meshes)}"
+        state.symbols.add(found)
+        attributes = {"sym_name": bench.string(found), "mesh": bench.sdy_mesh(_axes(mesh), _device_order(state, mesh))}
+        mlir.create("sdy.mesh", [], [], attributes, None, 0, bench.unknown, mlir.InsertionPoint.at_block_begin(state.module.body))
+    return found
+
+
+def _axes(mesh: Any) -> list[tuple[str, int]]:
+    return [(str(name), size) for name, size in zip(mesh.axis_names, mesh.axis_sizes)]
+
+
+def _device_order(state: ModuleState, mesh: Any) -> Sequence[int]:
+    """Positions of the mesh's devices in the program's device list; empty where they are 0, 1, 2, ..."""
+    devices = getattr(mesh, "device_list", None)
+    if state.device_ids is None or devices is None:
+        return ()
+    position = {device: i for i, device in enumerate(state.device_ids)}
+    order = [position[d.id] for d in devices]
+    return () if order == list(range(len(order))) else order
+
+
+def named_sharding_attribute(state: ModuleState, sharding: NamedSharding, ndim: int, open_dims: bool = False) -> Any:
+    """``#sdy.sharding<...>``.  ``open_dims``: dimensions the spec leaves whole may be cut further."""
+    spec = sharding.spec
+    dims = []
+    for i in range(ndim):
+        part = spec[i] if i < len(spec) else None
+        is_open = part is UNCONSTRAINED or (open_dims and part is None)
+        dims.append((tuple(map(str, spec_names(part))), not is_open))
+    return state.bench.sdy_sharding(mesh_symbol(state, sharding.mesh), dims, (), sorted(map(str, spec.unreduced)))
+
+
+def sharding_attributes(state: ModuleState, sharding: Any, aval: Any) -> dict[str, Any]:
+    """The attributes that pin an argument, a result or an operation to a sharding."""
+    if sharding is None or state.num_partitions == 1:
+        return {}
+    ndim = physical_aval(aval).ndim
+    if isinstance(sharding, NamedSharding):
+        return {"sdy.sharding": named_sharding_attribute(state, sharding, ndim)}
+    return {"mhlo.sharding": state.bench.string(str(sharding._to_xla_hlo_sharding(ndim)))}
+
+
+def constrain(ctx: LoweringContext, value: Any, aval: Any, sharding: Any) -> Any:
+    """``value``, asked to be laid out as ``sharding``."""
+    state = ctx.state
+    if sharding is None or state.num_partitions == 1:
+        return value
+    ndim = physical_aval(aval).ndim
+    if isinstance(sharding, NamedSharding):
+        attrs = {"sharding": named_sharding_attribute(state, sharding, ndim)}
+        return ctx.op("sdy.sharding_constraint", (value,), [value.type], attrs).result
+    attrs = {"mhlo.sharding": ctx.string(str(sharding._to_xla_hlo_sharding(ndim)))}
+    return ctx.custom_call("Sharding", (value,), [value.type], "", api_version=1, attrs=attrs)[0]
+
+
+def manual_computation(
+    ctx: LoweringContext,
+    mesh: Any,
+    manual_axes: Sequence[Any],
+    operands: Sequence[Any],
+    in_shardings: Sequence[Any],
+    out_shardings: Sequence[Any],
+    local_types: Sequence[Any],
+    out_types: Sequence[Any],
+    build: Callable[..., Sequence[Any]],
+    *,
+    hidden: Sequence[Any] = (),
+    axis_context: Any = None,
+) -> list:
+    """A region in which each device computes on its own part: ``build(*local values) -> local results``.
+
+    Parameters
+    ----------
+    operands, in_shardings : global values and how each is cut (``#sdy.sharding`` attributes)
+    out_shardings, out_types : how the local results make up global ones, and the types of those
+    local_types : types of the parts
+    hidden : constants the body closes over (``hidden_constants``); they enter whole, as further operands
+    axis_context : what named axes mean inside (``ctx.axis_context``)
+    """
+    bench = ctx.bench
+    carried = [ctx.closed_over(c.value, c.aval) for c in hidden]
+    symbol = mesh_symbol(ctx.state, mesh)
+    whole = [bench.sdy_sharding(symbol, [((), True)] * v.type.rank) for v in carried]
+    attrs = {
+        "in_shardings": bench.sdy_shardings([*whole, *in_shardings]),
+        "out_shardings": bench.sdy_shardings(out_shardings),
+        "manual_axes": bench.sdy_manual_axes([str(a) for a in manual_axes]),
+    }
+    op = ctx.op("sdy.manual_computation", [*carried, *operands], out_types, attrs, regions=1)
+    saved_hidden = ctx.hidden
+
+    def body(*values: Any) -> Sequence[Any]:
+        ctx.hidden = {id(c.value): v for c, v in zip(hidden, values)}
+        with ctx.named_axes(axis_context):
+            return build(*values[len(hidden) :])
+
+    with ctx.own_values():
+        ctx.region(op.regions[0], [v.type for v in carried] + list(local_types), body, terminator="sdy.return")
+    ctx.hidden = saved_hidden
+    return list(op.results)
