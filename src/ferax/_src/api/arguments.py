@@ -48,8 +48,10 @@ def as_name_tuple(value, name: str, api: str) -> tuple[str, ...]:
     """``argnames``-like values as a tuple of str."""
     if isinstance(value, str):
         return (value,)
-    if isinstance(value, Iterable) and all(isinstance(v, str) for v in (value := tuple(value))):
-        return value
+    if isinstance(value, Iterable):
+        names = tuple(value)
+        if all(isinstance(v, str) for v in names):
+            return names
     raise TypeError(f"{api}: {name} must be a str or a sequence of str, got {value!r}")
 
 
@@ -164,7 +166,7 @@ def not_an_array_error(leaf, api: str, name: str) -> TypeError:
     """The error for an argument that is not an array, with the way out for the usual cases."""
     kind = type(leaf)
     module = kind.__module__.split(".")[0]
-    if isinstance(leaf, (engine.Buffer,)) or module in ("jax", "jaxlib"):
+    if isinstance(leaf, (engine.ArrayImpl,)) or module in ("jax", "jaxlib"):
         hint = "It is an array of jax; convert it with numpy.asarray(x) or ferax.numpy.from_dlpack(x)."
     elif hasattr(leaf, "__dlpack__"):
         hint = f"It is an array of {module}; convert it with ferax.numpy.from_dlpack(x) or numpy.asarray(x)."

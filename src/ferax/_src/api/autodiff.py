@@ -166,7 +166,7 @@ def _unit_cotangent(ans, holomorphic, fun, api):
 
 def _check_input(x, holomorphic, allow_int, api, tree) -> None:
     """Raise TypeError where an input cannot be differentiated."""
-    if isinstance(x, core.Array) and not holomorphic and dtypes.is_real_floating(x.dtype):
+    if isinstance(x, core.Array) and not holomorphic and dtypes.kind_of(x.dtype) == "f":
         return
     try:
         dtype = aval_of(x).dtype
@@ -181,7 +181,7 @@ def _check_input(x, holomorphic, allow_int, api, tree) -> None:
         if not dtypes.issubdtype(dtype, np.complexfloating):
             raise TypeError(f"{api} with holomorphic=True requires inputs with dtype that is a sub-dtype of "
                             f"np.complexfloating, but the argument{_path_of(x, tree())} has {name}.")
-    elif not dtypes.is_inexact(dtype):
+    elif dtypes.kind_of(dtype) not in "fc":
         if not allow_int:
             raise TypeError(f"{api} requires real- or complex-valued inputs (input dtype that is a sub-dtype of "
                             f"np.inexact), but the argument{_path_of(x, tree())} has {name}. If you want to use "

@@ -1,9 +1,9 @@
 """`jit`: compile a function.
 
-A jitted function is the engine's C++ callable. For arguments of shapes, dtypes and places seen before it runs the
-executable without entering Python. Otherwise it calls `_Jitted.miss`, which traces the function once for the types
-of its arguments, then, outside of any transformation, compiles and runs it, and inside one applies the `jit`
-primitive to the traced program.
+For arguments of structure, types and places seen before, a jitted function runs the program it has
+(`runtime.callpath`). Otherwise it calls `_Jitted.miss`, which traces the function once for the types of its arguments,
+then, outside of any transformation, compiles and runs it, and inside one applies the `jit` primitive to the traced
+program.
 """
 
 from __future__ import annotations
@@ -11,23 +11,22 @@ from __future__ import annotations
 import functools
 import weakref
 
-from ferax._src import engine
 from ferax._src.api.arguments import check_arraylike, check_callable, complete_static, debug_info_for, name_of
 from ferax._src.api.stages import Traced
 from ferax._src.api.staging import abstract_of
 from ferax._src.control.call import call_jit
 from ferax._src.ir.checker import check_jaxpr
 from ferax._src.ir.jaxpr import ClosedJaxpr, DebugInfo
-from ferax._src.runtime import devices, program, transfer
+from ferax._src.runtime import devices
+from ferax._src.runtime.callpath import Entry, make_call
+from ferax._src.runtime.calls import Call
 from ferax._src.tracing import core
-from ferax._src.tracing.staging import has_tracer_consts, trace_to_jaxpr
-from ferax._src.types import pytrees
+from ferax._src.tracing.staging import has_tracer_consts, hoist_consts, trace_to_jaxpr
 from ferax._src.types.pytrees import keystr, tree_flatten, tree_leaves_with_path, tree_unflatten
 from ferax._src.util import caches, config
 from ferax._src.util.tracebacks import api_boundary
 
 _UNSPECIFIED = object()
-_fastpath_cache = engine.FastpathCache(8192)
 _traced_of: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()     # fun -> {key: TracedCall}
 
 
@@ -154,23 +153,27 @@ class _Jitted:
 
     # -- calls --
 
-    def call(self, args, kwargs):
-        """The Python side of a call: (result, data for the C++ path or None, whether to forget this key)."""
+    def miss(self, args, kwargs):
+        """A call whose program is not at hand: the result, and what the call path should remember, or None."""
         if config.disable_jit.value:
-            return self.fun(*args, **kwargs), None, True
+            return self.fun(*args, **kwargs), None
         traced, leaves, _ = self.trace(args, kwargs)
         leaves = [_unwrap(x) for x in leaves]
         closed = traced.closed
         donated = self.donated_for(args, kwargs)
         if not core.is_evaluating() or _has_tracer(leaves):
-            outs = call_jit(closed, leaves, name=self.name, inline=self.inline, keep_unused=self.keep_unused,
-                            donated=donated, compiler_options=self.compiler_options)
-            return tree_unflatten(traced.out_tree, outs), None, False
-        compiled = program.for_call(
-            closed, leaves, name=f"jit_{self.name}", donated=donated, keep_unused=self.keep_unused,
-            device=self.device, compiler_options=self.compiler_options)
-        result = tree_unflatten(traced.out_tree, compiled.run(leaves))
-        return result, compiled.fastpath_data(result), False
+            hoisted, consts = hoist_consts(closed)
+            outs = call_jit(hoisted, [*consts, *leaves], name=self.name, inline=self.inline, keep_unused=self.keep_unused,
+                            donated_invars=(False,) * len(consts) + (donated or (False,) * len(leaves)),
+                            compiler_options_kvs=self.compiler_options or ())
+            return tree_unflatten(traced.out_tree, outs), None
+        outs, compiled = self.prepare(closed, donated).run(leaves)
+        result = tree_unflatten(traced.out_tree, outs)
+        return result, Entry(compiled, traced.out_tree)
+
+    def prepare(self, closed: ClosedJaxpr, donated) -> Call:
+        return Call(closed, name=self.name, donated=donated, keep_unused=self.keep_unused, device=self.device,
+                    compiler_options=self.compiler_options)
 
     # -- looking inside --
 
@@ -276,22 +279,13 @@ def _make(fun, *, static_argnums, static_argnames, donate_argnums, donate_argnam
     info = _Jitted(fun, *statics, *donations, bool(keep_unused), bool(inline), device,
                    None if compiler_options is None else tuple(sorted(compiler_options.items())))
 
-    def miss(*args, **kwargs):
-        return info.call(args, kwargs)
-
-    key = (statics, donations, info.keep_unused, info.inline, device, info.compiler_options)
-    jitted = engine.make_fastpath(
-        info.name, fun, api_boundary(miss), statics[0], statics[1], key, pytrees.dispatch_registry,
-        transfer.shard_argument, _fastpath_cache)
+    jitted = make_call(fun, api_boundary(info.miss), static_argnums=statics[0], static_argnames=statics[1])
     _describe(jitted, fun, info)
     return jitted
 
 
 def _describe(jitted, fun, info: _Jitted) -> None:
-    """Give the C++ callable the function's name, documentation and signature, and its methods."""
-    for name in functools.WRAPPER_ASSIGNMENTS:
-        if hasattr(fun, name):
-            setattr(jitted, name, getattr(fun, name))
+    """Give a jitted function its methods."""
     jitted.__wrapped__ = fun
     jitted.trace = api_boundary(lambda *args, **kwargs: info.stage(args, kwargs))
     jitted.lower = api_boundary(lambda *args, **kwargs: info.stage(args, kwargs).lower())
@@ -299,7 +293,7 @@ def _describe(jitted, fun, info: _Jitted) -> None:
 
     def clear_cache():
         info.traced.clear()
-        jitted._clear_cache()
+        jitted.clear()
 
     jitted.clear_cache = clear_cache
 
@@ -313,4 +307,3 @@ def clear_caches() -> None:
         primitive.type_cache.clear()
         primitive.rule_cache.clear()
         primitive.exec_cache.clear()
-    engine.clear_all_fastpath_caches()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from ferax._src.runtime import program
+from ferax._src import engine
+from ferax._src.runtime.array import ArrayImpl, signature
+from ferax._src.runtime.calls import Call, as_sharding
+from ferax._src.runtime.devices import default_sharding, devices
+from ferax._src.runtime.program import finish_program
+from ferax._src.runtime.transfer import as_array
 from ferax._src.tracing.core import Tracer
 from ferax._src.types.avals import aval_of
 from ferax._src.types.pytrees import tree_flatten, tree_unflatten
@@ -86,20 +91,25 @@ class Traced(Stage):
         jitted = self._jitted
         if any(isinstance(c, Tracer) for c in self.jaxpr.consts):
             raise errors.UnexpectedTracerError(next(c for c in self.jaxpr.consts if isinstance(c, Tracer)))
-        prepared = program.prepare(
-            self.jaxpr, self._leaves, name=f"jit_{jitted.name}", donated=self._donated if any(self._donated) else (),
-            keep_unused=jitted.keep_unused, device=jitted.device,
-            platform=None if lowering_platforms is None else tuple(lowering_platforms)[0])
-        return Lowered(self, prepared)
+        call = jitted.prepare(self.jaxpr, self._donated)
+        if lowering_platforms is not None:
+            call.sharding = as_sharding(devices(tuple(lowering_platforms)[0])[0])
+        sigs = tuple(x._sig if type(x) is ArrayImpl else signature(aval, default_sharding(), False)
+                     for x, aval in zip(self._leaves, self._in_avals))
+        lowered, placement = call.lower(sigs)
+        return Lowered(self, call, sigs, lowered, placement)
 
 
 class Lowered(Stage):
     """A function lowered to StableHLO."""
 
-    def __init__(self, traced: Traced, prepared):
+    def __init__(self, traced: Traced, call: Call, sigs, lowered, placement):
         super().__init__(traced.in_tree, traced.out_tree, traced._in_avals, traced._donated)
         self._traced = traced
-        self._prepared = prepared
+        self._call = call
+        self._sigs = sigs
+        self._lowered = lowered
+        self._placement = placement
 
     @property
     def out_info(self):
@@ -113,22 +123,28 @@ class Lowered(Stage):
         dialect : "stablehlo" (the default) or "hlo"
         debug_info : bool; with locations
         """
-        return self._prepared.as_text(dialect or "stablehlo", debug_info=debug_info)
+        if dialect in (None, "stablehlo"):
+            return self._lowered.as_text(debug_info=debug_info)
+        if dialect == "hlo":
+            return self._lowered.as_hlo_text()
+        raise ValueError(f"as_text: dialect must be 'stablehlo' or 'hlo', got {dialect!r}")
 
     def compiler_ir(self, dialect: str | None = None):
         """The module itself, as the engine holds it."""
-        return self._prepared.compiler_ir(dialect or "stablehlo")
+        if dialect not in (None, "stablehlo"):
+            raise ValueError(f"compiler_ir: dialect must be 'stablehlo', got {dialect!r}")
+        return self._lowered.module
 
     def cost_analysis(self):
-        """Estimated costs before compilation: a dict with "flops" and others."""
-        return self._prepared.cost_analysis()
+        """Costs as the compiler estimates them: a dict with "flops" and others."""
+        return self.compile().cost_analysis()
 
     @api_boundary
     def compile(self, compiler_options=None) -> Compiled:
         """Compile for the devices of the arguments."""
-        own = dict(self._traced._jitted.compiler_options or ())
-        own.update(compiler_options or {})
-        return Compiled(self, self._prepared.compile(tuple(sorted(own.items())) or None))
+        options = {**dict(self._call.compiler_options or ()), **(compiler_options or {})}
+        return Compiled(self, finish_program(
+            self._call.closed, self._lowered, self._placement, self._sigs, compiler_options=options))
 
 
 class Compiled(Stage):
@@ -145,15 +161,15 @@ class Compiled(Stage):
 
     def as_text(self) -> str:
         """The optimized program of the compiler, as text."""
-        return self._compiled.as_text()
+        return engine.compiler.hlo_text(self._compiled.executable)
 
     def cost_analysis(self):
         """Costs as the compiler estimates them: a dict with "flops", "bytes accessed" and others."""
-        return self._compiled.cost_analysis()
+        return engine.compiler.cost_analysis(self._compiled.executable)
 
     def memory_analysis(self):
         """Bytes for arguments, results, temporaries and code."""
-        return self._compiled.memory_analysis()
+        return engine.compiler.memory_analysis(self._compiled.executable)
 
     def runtime_executable(self):
         """The engine's executable."""
@@ -161,11 +177,13 @@ class Compiled(Stage):
 
     @property
     def input_shardings(self):
-        return tree_unflatten(self.in_tree, self._compiled.input_shardings(len(self._in_avals)))
+        """A pytree of the shardings in which arguments are wanted."""
+        return tree_unflatten(self.in_tree, self._compiled.placement.in_shardings)
 
     @property
     def output_shardings(self):
-        return tree_unflatten(self.out_tree, self._compiled.output_shardings())
+        """A pytree of the shardings of the results."""
+        return tree_unflatten(self.out_tree, [sig.sharding for sig in self._compiled.out_sigs])
 
     @api_boundary
     def __call__(self, *args, **kwargs):
@@ -182,4 +200,8 @@ class Compiled(Stage):
             if given.shape != aval.shape or given.dtype != aval.dtype:
                 raise TypeError(f"Argument types differ from the types for which this computation was compiled: argument "
                                 f"{i} was {aval.str_short()}, called with {given.str_short()}.")
-        return tree_unflatten(self.out_tree, self._compiled.run(leaves))
+        arrays = [x if type(x) is ArrayImpl else as_array(x) for x in leaves]
+        if all(x._sig is sig for x, sig in zip(arrays, self._compiled.in_sigs)):
+            return tree_unflatten(self.out_tree, self._compiled.run(arrays))
+        outs, _ = self._lowered._call.run(arrays)       # arguments that lie elsewhere
+        return tree_unflatten(self.out_tree, outs)

@@ -60,15 +60,12 @@ from ferax._src.engine.helpers import (
 from ferax._src.engine.jaxguard import without_jax
 from ferax._src.engine.lib import BOUNDARY_VERSION, JAXLIB_VERSION, set_log_level
 from ferax._src.engine.pytree import PyTreeDef, PyTreeRegistry
-from ferax._src.engine.sharding import Device, DeviceList, HloSharding, Sharding, SingleDeviceShardingBase, TiledShardingBase
+from ferax._src.engine.sharding import (
+    Device,
+    DeviceList,
+    HloSharding,
+    Sharding,
+    SingleDeviceShardingBase,
+    TiledShardingBase,
+)
 from ferax._src.engine.state import Config, guard_lib, real_jax_loaded, set_switches, trace_context, unset
-
-__all__ = [
-    "BOUNDARY_VERSION", "JAXLIB_VERSION", "ArrayImpl", "Config", "DeletedArrayError", "Device", "DeviceList",
-    "FastpathCache", "FastpathData", "HloSharding", "JaxRuntimeError", "PluginError", "PyTreeDef", "PyTreeRegistry",
-    "Sharding", "SingleDeviceShardingBase", "TiledShardingBase", "Traceback", "TracebackScope", "assemble", "available_plugins",
-    "buffers", "callbacks", "check_alive", "client", "compile_module", "compile_options", "compiler",
-    "custom_calls", "distributed", "execute", "execute_with_token", "fastpath", "get_traceback", "guard_lib", "helpers", "make_cpu_client",
-    "make_fastpath", "make_plugin_client", "put", "pytree", "real_jax_loaded", "result_handler", "rewrap", "safe_map", "safe_zip", "set_log_level", "set_switches",
-    "sharding", "shards", "state", "to_numpy", "trace_context", "unset", "weakref_lru_cache", "without_jax",
-]  # fmt: skip

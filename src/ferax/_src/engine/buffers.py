@@ -4,6 +4,7 @@ A *buffer* is jaxlib's ``ArrayImpl``.  Ferax's own array class holds one.  The t
 
 * aligned NumPy memory would be aliased: :func:`put` copies unless the caller owns the memory for good;
 * 64-bit values would be cut to 32 bits by a process-wide switch: the aval decides here, never the switch;
+* one NumPy array for several devices of many fails in the copy: it gets one copy more;
 * several methods of a deleted buffer crash the process in jaxlib 0.10: every function here asks first;
 * NumPy turns a buffer whose dtype it does not know into a 0-d object array: :func:`to_numpy` does not;
 * some calls import the real jax: they are made through ``without_jax``.
@@ -27,7 +28,17 @@ _ZERO_COPY = _jax.HostBufferSemantics.ZERO_COPY
 _device_put = _jax.batched_device_put
 _SUB_BYTE = frozenset(
     np.dtype(getattr(ml_dtypes, name))
-    for name in ("int4", "uint4", "int2", "uint2", "int1", "uint1", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn")
+    for name in (
+        "int4",
+        "uint4",
+        "int2",
+        "uint2",
+        "int1",
+        "uint1",
+        "float4_e2m1fn",
+        "float6_e2m3fn",
+        "float6_e3m2fn",
+    )
     if hasattr(ml_dtypes, name)
 )
 _BITS_VIEW = {1: "|u1", 2: "<u2"}
@@ -51,12 +62,34 @@ def check_alive(buffer: Any) -> None:
 # Host to device ---------------------------------------------------------------------------------------------------
 
 
-def put(aval: Any, sharding: Any, values: list, devices: Sequence[Any], committed: bool = True, copy: bool = True) -> Any:
+def put(
+    aval: Any, sharding: Any, values: list, devices: Sequence[Any], committed: bool = True, copy: bool = True
+) -> Any:
     """A buffer of ``aval`` under ``sharding`` from one value per device (NumPy arrays, or buffers on any device).
 
     ``copy=False`` lets the buffer keep using the memory of the NumPy arrays: only for memory nobody writes to again.
     """
+    if copy and len(values) > 2:
+        values = _distinct(values)
     return _device_put(aval, sharding, values, devices, committed, copy, _ZERO_COPY, True)
+
+
+def _distinct(values: list) -> list:
+    """``values`` without two that share memory, unless all do.
+
+    A copying put of one array to some of the devices, but not to all, fails inside jaxlib (``bad_function_call``).
+    """
+    places = [v.__array_interface__["data"][0] if isinstance(v, np.ndarray) else None for v in values]
+    first = places[0]
+    if all(p == first for p in places):
+        return values
+    seen: set = set()
+    result = []
+    for value, place in zip(values, places):
+        result.append(value.copy() if place in seen else value)
+        if place is not None:
+            seen.add(place)
+    return result
 
 
 def assemble(aval: Any, sharding: Any, shards: list, committed: bool = True) -> Any:
@@ -64,13 +97,17 @@ def assemble(aval: Any, sharding: Any, shards: list, committed: bool = True) -> 
     return ArrayImpl(aval, sharding, shards, committed, _skip_checks=True)
 
 
-def copy_to_devices(buffer: Any, devices: Any, sharding: Any, *, donate: bool = False, reuse: bool = False) -> Any:
+def copy_to_devices(
+    buffer: Any, devices: Any, sharding: Any, *, donate: bool = False, reuse: bool = False
+) -> Any:
     """``buffer`` on another ``DeviceList``, shard by shard.  Its committed flag follows the input's."""
     check_alive(buffer)
     how = (
         ArrayCopySemantics.DONATE_INPUT
         if donate
-        else ArrayCopySemantics.REUSE_INPUT if reuse else ArrayCopySemantics.ALWAYS_COPY
+        else ArrayCopySemantics.REUSE_INPUT
+        if reuse
+        else ArrayCopySemantics.ALWAYS_COPY
     )
     return _jax.batched_copy_array_to_devices_with_sharding([buffer], [devices], [sharding], [how])[0]
 
@@ -109,7 +146,7 @@ class _Memory:
     def __init__(self, buffer: Any, typestr: str, shape: tuple[int, ...]):
         self.buffer = buffer
         self.__array_interface__ = {
-            "data": (buffer.unsafe_buffer_pointer(), True),
+            "data": (without_jax(buffer.unsafe_buffer_pointer), True),
             "typestr": typestr,
             "shape": shape,
             "version": 3,
@@ -146,7 +183,10 @@ def start_copy_to_host(buffer: Any) -> None:
 
 
 def shards(buffer: Any) -> list:
-    """The single-device buffers of a buffer, in the order of its sharding's addressable devices."""
+    """The single-device buffers of a buffer, in the order of its sharding's addressable devices.
+
+    They have no aval: give them one with :func:`rewrap`.
+    """
     check_alive(buffer)
     return without_jax(_get_arrays, buffer)
 
@@ -156,14 +196,16 @@ def _get_arrays(buffer: Any) -> list:
 
 
 def first_shard(buffer: Any) -> Any:
-    """One shard: of a replicated buffer this is the whole value."""
+    """One shard, without an aval; of a replicated buffer it is the whole value."""
     check_alive(buffer)
     return without_jax(buffer._fully_replicated_shard)
 
 
 # Life -------------------------------------------------------------------------------------------------------------
 
-block_until_ready = _jax.batched_block_until_ready  # (list of buffers); raises the error of a failed computation
+block_until_ready = (
+    _jax.batched_block_until_ready
+)  # (list of buffers); raises the error of a failed computation
 
 
 def is_ready(buffer: Any) -> bool:
@@ -172,9 +214,10 @@ def is_ready(buffer: Any) -> bool:
 
 
 def pointer(buffer: Any) -> int:
-    """Address of the memory of a buffer with one shard."""
+    """Address of the memory of a buffer with one shard; waits for it."""
     check_alive(buffer)
-    return buffer.unsafe_buffer_pointer()
+    buffer.block_until_ready()
+    return without_jax(buffer.unsafe_buffer_pointer)
 
 
 def platform(buffer: Any) -> str:
@@ -242,10 +285,19 @@ _capsule_pointer.restype, _capsule_pointer.argtypes = ctypes.c_void_p, [ctypes.p
 
 _DLPACK_NUMBERS = {0: "int", 1: "uint", 2: "float", 5: "complex"}
 _DLPACK_SMALL_FLOATS = {
-    4: "bfloat16", 7: "float8_e3m4", 8: "float8_e4m3", 9: "float8_e4m3b11fnuz", 10: "float8_e4m3fn",
-    11: "float8_e4m3fnuz", 12: "float8_e5m2", 13: "float8_e5m2fnuz", 14: "float8_e8m0fnu",
-    15: "float6_e2m3fn", 16: "float6_e3m2fn", 17: "float4_e2m1fn",
-}  # fmt: skip
+    4: "bfloat16",
+    7: "float8_e3m4",
+    8: "float8_e4m3",
+    9: "float8_e4m3b11fnuz",
+    10: "float8_e4m3fn",
+    11: "float8_e4m3fnuz",
+    12: "float8_e5m2",
+    13: "float8_e5m2fnuz",
+    14: "float8_e8m0fnu",
+    15: "float6_e2m3fn",
+    16: "float6_e3m2fn",
+    17: "float4_e2m1fn",
+}
 DLPACK_CPU, DLPACK_CUDA, DLPACK_CUDA_HOST, DLPACK_ROCM = 1, 2, 3, 10
 
 
@@ -253,12 +305,19 @@ def dlpack_describe(capsule: Any) -> tuple[tuple[int, ...], np.dtype, int, int]:
     """(shape, dtype, device type, device id) of a DLPack capsule that nobody has consumed yet."""
     name = _capsule_name(capsule)
     if name not in (b"dltensor", b"dltensor_versioned"):
-        raise ValueError(f"expected an unused DLPack capsule, got one named {name!r} (a capsule can be imported once)")
+        raise ValueError(
+            f"expected an unused DLPack capsule, got one named {name!r} (a capsule can be imported once)"
+        )
     address = _capsule_pointer(capsule, name)
     if name == b"dltensor_versioned":
         address += _VERSIONED_HEADER
     tensor = _DLTensor.from_address(address)
-    return tuple(tensor.shape[i] for i in range(tensor.ndim)), _dlpack_dtype(tensor.dtype), tensor.device_type, tensor.device_id
+    return (
+        tuple(tensor.shape[i] for i in range(tensor.ndim)),
+        _dlpack_dtype(tensor.dtype),
+        tensor.device_type,
+        tensor.device_id,
+    )
 
 
 def _dlpack_dtype(t: _DLDataType) -> np.dtype:
@@ -274,15 +333,21 @@ def _dlpack_dtype(t: _DLDataType) -> np.dtype:
     raise ValueError(f"unsupported DLPack data type: code {t.code}, {t.bits} bits")
 
 
-def to_dlpack(buffer: Any, stream: int | None = None, max_version: tuple[int, int] | None = None, copied: bool = False) -> Any:
+def to_dlpack(
+    buffer: Any, stream: int | None = None, max_version: tuple[int, int] | None = None, copied: bool = False
+) -> Any:
     """A DLPack capsule that shares the memory of ``buffer`` and keeps it alive."""
     check_alive(buffer)
     if SINCE_0_12 and (max_version is not None or copied):
-        return _jax.buffer_to_dlpack_managed_tensor(buffer, stream=stream, max_version=max_version, copied=copied)
+        return _jax.buffer_to_dlpack_managed_tensor(
+            buffer, stream=stream, max_version=max_version, copied=copied
+        )
     return _jax.buffer_to_dlpack_managed_tensor(buffer, stream=stream)
 
 
-def from_dlpack(capsule: Any, device: Any, stream: int | None = None, copy: bool | None = None) -> tuple[Any, tuple[int, ...], np.dtype]:
+def from_dlpack(
+    capsule: Any, device: Any, stream: int | None = None, copy: bool | None = None
+) -> tuple[Any, tuple[int, ...], np.dtype]:
     """Imports a capsule onto ``device``: (raw buffer, shape, dtype).
 
     The raw buffer has no aval: give it one with :func:`rewrap`.  jaxlib shares the memory where alignment allows and

@@ -40,7 +40,13 @@ def _keep(error: BaseException) -> int:
         return number
 
 
-def guarded(fn: Callable[..., Any], out_specs: Sequence[tuple[tuple[int, ...], np.dtype]], *, ordered: bool = False, name: str = "callback") -> Callable[..., Any]:
+def guarded(
+    fn: Callable[..., Any],
+    out_specs: Sequence[tuple[tuple[int, ...], np.dtype]],
+    *,
+    ordered: bool = False,
+    name: str = "callback",
+) -> Callable[..., Any]:
     """``fn(*arrays) -> sequence of arrays`` as jaxlib wants it: a tuple of contiguous arrays of exactly these types.
 
     With ``ordered`` a token comes first among the arguments and goes back first among the results.
@@ -53,10 +59,14 @@ def guarded(fn: Callable[..., Any], out_specs: Sequence[tuple[tuple[int, ...], n
             results = fn(*args)
             results = () if results is None and not specs else tuple(results)
             if len(results) != len(specs):
-                raise ValueError(f"{name}: the function returned {len(results)} results where {len(specs)} were declared")
+                raise ValueError(
+                    f"{name}: the function returned {len(results)} results where {len(specs)} were declared"
+                )
             return token + tuple(_checked(r, s, name, i) for i, (r, s) in enumerate(zip(results, specs)))
         except BaseException as error:
-            raise _CallbackFailed(f"ferax callback error #{_keep(error)}: {type(error).__name__}: {error}") from error
+            raise _CallbackFailed(
+                f"ferax callback error #{_keep(error)}: {type(error).__name__}: {error}"
+            ) from error
 
     return call
 

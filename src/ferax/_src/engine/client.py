@@ -68,7 +68,11 @@ _GPU_MODULES = {  # folder in jax_plugins -> (plugin name, kernel package)
     "xla_rocm60": ("rocm", "jax_rocm60_plugin"),
     "xla_oneapi": ("oneapi", "jax_oneapi_plugin"),
 }
-_LIBRARY_NAMES = {"cuda": ("xla_cuda_plugin.so",), "rocm": ("xla_rocm_plugin.so",), "oneapi": ("xla_oneapi_plugin.so",)}
+_LIBRARY_NAMES = {
+    "cuda": ("xla_cuda_plugin.so",),
+    "rocm": ("xla_rocm_plugin.so",),
+    "oneapi": ("xla_oneapi_plugin.so",),
+}
 _PLATFORM = {"cuda": "gpu", "rocm": "gpu"}
 
 
@@ -86,7 +90,9 @@ def _from_environment() -> list[Plugin]:
     for entry in filter(None, os.environ.get("PJRT_NAMES_AND_LIBRARY_PATHS", "").split(",")):
         name, colon, path = entry.partition(":")
         if not colon:
-            raise PluginError(f"PJRT_NAMES_AND_LIBRARY_PATHS wants name:path entries separated by commas, got {entry!r}")
+            raise PluginError(
+                f"PJRT_NAMES_AND_LIBRARY_PATHS wants name:path entries separated by commas, got {entry!r}"
+            )
         options: dict[str, Any] = {}
         if path.endswith(".json"):
             described = json.loads(pathlib.Path(path).read_text())
@@ -106,7 +112,11 @@ def _from_namespace_package() -> list[Plugin]:
         for folder in sorted(place.iterdir(), reverse=True):  # newest first
             name, _ = _GPU_MODULES.get(folder.name, (folder.name, ""))
             wanted = _LIBRARY_NAMES.get(name)
-            libraries = [folder / n for n in wanted] if wanted else sorted(folder.glob("*pjrt*.so")) + sorted(folder.glob("*.so"))
+            libraries = (
+                [folder / n for n in wanted]
+                if wanted
+                else sorted(folder.glob("*pjrt*.so")) + sorted(folder.glob("*.so"))
+            )
             for library in libraries:
                 if library.is_file():
                     found.append(Plugin(name, _PLATFORM.get(name, name), str(library), folder.name, {}))
@@ -190,7 +200,7 @@ def _load(plugin: Plugin) -> Any:
 
 
 def _register_profiler(capsule: Any) -> None:
-    from jaxlib import _profiler  # loaded late: only accelerators need it here
+    from jaxlib import _profiler  # lazy: only accelerators need it here
 
     if capsule is not None:
         _profiler.register_plugin_profiler(capsule)
@@ -198,7 +208,7 @@ def _register_profiler(capsule: Any) -> None:
 
 def _check_versions(plugin: Plugin) -> None:
     """Plugin and jaxlib share C++ structures and must be of one release."""
-    import importlib.metadata  # loaded late: 14 ms, and only accelerators need it
+    import importlib.metadata  # lazy: 14 ms, and only accelerators need it
 
     cuda = plugin.package.removeprefix("xla_")
     for package in (f"jax-{cuda}-pjrt", f"jax-{cuda}-plugin"):
@@ -206,18 +216,28 @@ def _check_versions(plugin: Plugin) -> None:
             version = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue  # a plugin that was built by hand
-        if version.split(".")[:3] != importlib.metadata.version("jaxlib").split(".")[:3]:
+        ours = importlib.metadata.version("jaxlib")
+        if version.split(".")[:3] != ours.split(".")[:3]:
             raise PluginError(
-                f"{package} {version} does not fit jaxlib {importlib.metadata.version('jaxlib')}; install the same release of both"
+                f"{package} {version} does not fit jaxlib {ours}; install the same release of both"
             )
 
 
 # (name of the package below nvidia/, name in nvidia.cu13/lib or own lib, soname)
 _NVIDIA = (
-    ("cuda_runtime", "libcudart.so"), ("nvjitlink", "libnvJitLink.so"), ("cuda_nvrtc", "libnvrtc.so"), ("cublas", "libcublasLt.so"), ("cublas", "libcublas.so"),
-    ("nccl", "libnccl.so"), ("cuda_cupti", "libcupti.so"), ("cusparse", "libcusparse.so"), ("cusolver", "libcusolver.so"),
-    ("cufft", "libcufft.so"), ("nvshmem", "libnvshmem_host.so"), ("cudnn", "libcudnn.so"),
-)  # fmt: skip
+    ("cuda_runtime", "libcudart.so"),
+    ("nvjitlink", "libnvJitLink.so"),
+    ("cuda_nvrtc", "libnvrtc.so"),
+    ("cublas", "libcublasLt.so"),
+    ("cublas", "libcublas.so"),
+    ("nccl", "libnccl.so"),
+    ("cuda_cupti", "libcupti.so"),
+    ("cusparse", "libcusparse.so"),
+    ("cusolver", "libcusolver.so"),
+    ("cufft", "libcufft.so"),
+    ("nvshmem", "libnvshmem_host.so"),
+    ("cudnn", "libcudnn.so"),
+)
 
 
 def _load_nvidia_libraries() -> None:
@@ -228,7 +248,11 @@ def _load_nvidia_libraries() -> None:
     roots = [pathlib.Path(p) for p in spec.submodule_search_locations]
     for package, soname in _NVIDIA:
         for root in roots:
-            found = [f for sub in (package, "cu13", "cu12") for f in sorted((root / sub / "lib").glob(soname + "*"))]
+            found = [
+                f
+                for sub in (package, "cu13", "cu12")
+                for f in sorted((root / sub / "lib").glob(soname + "*"))
+            ]
             if found:
                 try:
                     ctypes.CDLL(str(found[0]), mode=ctypes.RTLD_GLOBAL)

@@ -13,7 +13,13 @@ ShardedToken = _jax.ShardedToken
 
 # Options of the build itself; every other name is a field of XLA's DebugOptions and goes through overrides.
 _BUILD_OPTIONS = frozenset(
-    ("optimization_level", "memory_fitting_level", "exec_time_optimization_effort", "memory_fitting_effort", "fdo_profile")
+    (
+        "optimization_level",
+        "memory_fitting_level",
+        "exec_time_optimization_effort",
+        "memory_fitting_effort",
+        "fdo_profile",
+    )
 )
 
 
@@ -59,7 +65,9 @@ def compile_options(
     for name, value in (options or {}).items():
         if name in _BUILD_OPTIONS:
             if not hasattr(build, name):
-                raise ValueError(f"compile option {name!r} does not exist in jaxlib {'.'.join(map(str, JAXLIB_VERSION))}")
+                raise ValueError(
+                    f"compile option {name!r} does not exist in jaxlib {'.'.join(map(str, JAXLIB_VERSION))}"
+                )
             setattr(build, name, value)
         else:
             overrides.append((name, value))
@@ -68,7 +76,11 @@ def compile_options(
 
 
 def compile_module(
-    client: Any, module: Any, devices: Sequence[Any], options: Any, host_callbacks: Sequence[Callable[..., Any]] = ()
+    client: Any,
+    module: Any,
+    devices: Sequence[Any],
+    options: Any,
+    host_callbacks: Sequence[Callable[..., Any]] = (),
 ) -> Any:
     """Compiles and loads an ``ir.Module``, its text or its bytecode.  Host callbacks need the ``ir.Module`` itself.
 
@@ -143,7 +155,13 @@ def serialize(executable: Any) -> bytes:
     return executable.serialize()
 
 
-def deserialize(client: Any, data: bytes, devices: Sequence[Any], options: Any, host_callbacks: Sequence[Callable[..., Any]] = ()) -> Any:
+def deserialize(
+    client: Any,
+    data: bytes,
+    devices: Sequence[Any],
+    options: Any,
+    host_callbacks: Sequence[Callable[..., Any]] = (),
+) -> Any:
     """Loads an executable.  On the CPU it stays on the device it was compiled for, whatever ``devices`` says."""
     device_list = devices if isinstance(devices, xc.DeviceList) else xc.DeviceList(tuple(devices))
     if host_callbacks:
@@ -156,8 +174,16 @@ def options_fingerprint(options: Any) -> bytes:
     copy = xc.CompileOptions.ParseFromString(options.SerializeAsString())
     build = copy.executable_build_options
     debug = build.debug_options
-    for field in ("xla_dump_to", "xla_dump_hlo_module_re", "xla_dump_hlo_pass_re", "xla_gpu_cuda_data_dir", "xla_gpu_per_fusion_autotune_cache_dir",
-                  "xla_gpu_kernel_cache_file", "xla_gpu_dump_autotune_results_to", "xla_gpu_load_autotune_results_from"):  # fmt: skip
+    for field in (
+        "xla_dump_to",
+        "xla_dump_hlo_module_re",
+        "xla_dump_hlo_pass_re",
+        "xla_gpu_cuda_data_dir",
+        "xla_gpu_per_fusion_autotune_cache_dir",
+        "xla_gpu_kernel_cache_file",
+        "xla_gpu_dump_autotune_results_to",
+        "xla_gpu_load_autotune_results_from",
+    ):
         if hasattr(debug, field):
             setattr(debug, field, "")
     assignment = copy.device_assignment

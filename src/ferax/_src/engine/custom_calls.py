@@ -12,7 +12,10 @@ from ferax._src.engine.lib import _jax, xc
 CustomCallTargetTraits = xc.CustomCallTargetTraits
 
 _new_capsule = ctypes.pythonapi.PyCapsule_New
-_new_capsule.restype, _new_capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+_new_capsule.restype, _new_capsule.argtypes = (
+    ctypes.py_object,
+    [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p],
+)
 _CAPSULE_NAME = b"xla._CUSTOM_CALL_TARGET"  # must outlive every capsule
 
 _PLATFORM_NAMES = {"cpu": "cpu", "host": "cpu", "cuda": "CUDA", "gpu": "CUDA", "rocm": "ROCM", "tpu": "tpu"}
@@ -24,7 +27,9 @@ def register(name: str, target: Any, platform: str = "cpu", api_version: int = 1
     if traits is None:
         xc.register_custom_call_target(name, target, platform=platform, api_version=api_version)
     else:
-        xc.register_custom_call_target(name, target, platform=platform, api_version=api_version, traits=traits)
+        xc.register_custom_call_target(
+            name, target, platform=platform, api_version=api_version, traits=traits
+        )
 
 
 def register_type(name: str, info: Any, platform: str = "cpu") -> None:
@@ -61,7 +66,7 @@ def ensure_lapack() -> None:
     with _lock:
         if "lapack" in _done:
             return
-        from jaxlib import lapack  # loaded late: few programs use linear algebra
+        from jaxlib import lapack  # lazy: few programs use linear algebra
         from jaxlib.cpu import _lapack
 
         for name, target, version in lapack.registrations()["cpu"]:
@@ -74,7 +79,7 @@ def ensure_cpu_sparse() -> None:
     with _lock:
         if "cpu_sparse" in _done:
             return
-        from jaxlib import cpu_sparse  # loaded late: few programs use sparse matrices
+        from jaxlib import cpu_sparse  # lazy: few programs use sparse matrices
 
         for name, target, *version in cpu_sparse.registrations().get("cpu", []):
             register(name, target, "cpu", version[0] if version else 1)
@@ -86,7 +91,7 @@ def ensure_gpu(family: str, platform: str = "CUDA") -> None:
     with _lock:
         if (key := f"{family}:{platform}") in _done:
             return
-        import importlib  # loaded late: accelerators only
+        import importlib  # lazy: accelerators only
 
         module = importlib.import_module(f"jaxlib.gpu_{family}")
         for name, target, *version in module.registrations().get(platform, []):
@@ -100,6 +105,6 @@ def ensure_gpu_hybrid() -> None:
     """Starts the kernels that mix GPU and host LAPACK (``cuhybrid_*``)."""
     ensure_gpu("solver")
     ensure_lapack()
-    from jaxlib import gpu_solver  # loaded late: accelerators only
+    from jaxlib import gpu_solver  # lazy: accelerators only
 
     gpu_solver.initialize_hybrid_kernels()

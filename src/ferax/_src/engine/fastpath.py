@@ -53,5 +53,14 @@ def make_fastpath(
     an equal ``key``; None never shares) and is what ``disable_jit`` calls.  ``shard_argument(value, sharding, layout)``
     answers a buffer for a leaf that does not lie where the executable wants it.
     """
-    args = (name, fun, miss, list(static_argnums), list(static_argnames), () if key is None else key, registry, shard_argument)
+    args = (
+        name,
+        fun,
+        miss,
+        list(static_argnums),
+        list(static_argnames),
+        () if key is None else key,
+        registry,
+        shard_argument,
+    )
     return _jax.pjit(*args) if cache is None else _jax.pjit(*args, cache)

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from jaxlib import utils as _utils
-from jaxlib import weakref_lru_cache as _weakref_lru_cache
+from jaxlib import utils as _utils, weakref_lru_cache as _weakref_lru_cache
 
 from ferax._src.engine.lib import _jax
 
@@ -39,6 +38,6 @@ def weakref_lru_cache(context: Any, fn: Any, maxsize: int | None = 2048, *, num_
 
 def pretty_printer() -> Any:
     """jaxlib's document printer (``text``, ``concat``, ``brk``, ``nest``, ``group``, ``color``), loaded when asked for."""
-    from jaxlib import _pretty_printer  # loaded late: only printing needs it
+    from jaxlib import _pretty_printer  # lazy: only printing needs it
 
     return _pretty_printer

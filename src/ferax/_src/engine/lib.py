@@ -7,9 +7,7 @@ Everything of jaxlib's C++ module comes into Ferax through the names here: ``_ja
 import os
 
 import jaxlib
-from jaxlib import _jax
-from jaxlib import utils as _utils
-from jaxlib import xla_client as xc
+from jaxlib import _jax as _jax, utils as _utils, xla_client as xc  # _jax and xc: for the rest of `engine`
 
 #: The release as a tuple, for instance ``(0, 10, 2)``; for messages and the disk cache key.
 JAXLIB_VERSION: tuple[int, ...] = tuple(int(part) for part in jaxlib.__version__.split(".") if part.isdigit())

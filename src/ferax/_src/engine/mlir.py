@@ -1,6 +1,7 @@
-"""Building StableHLO quickly: contexts, cached types and attributes, operations, locations, bytes.
+"""Building StableHLO quickly: contexts, cached types and attributes, operations, locations.
 
 Loading this module loads MLIR's bindings (40 ms), so it is imported at the first lowering and not before.
+Text, bytes and passes are in `mlir_text`, attributes of the dialects in `mlir_attributes`.
 
 An MLIR context may be used by one thread at a time and costs 4 ms, so every thread keeps one: :func:`workbench` answers
 the thread's :class:`Workbench`, the context with all that is cached beside it.  MLIR never frees a type, attribute or
@@ -9,21 +10,18 @@ context alive).  Operations are made by ``ir.Operation.create`` with their resul
 generated builders, which infer and check what the jaxpr already knows).
 """
 
-import io
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 from jaxlib.mlir import ir
 from jaxlib.mlir._mlir_libs import _jax_mlir_ext
-from jaxlib.mlir.dialects import chlo as _chlo
-from jaxlib.mlir.dialects import sdy as _sdy
-from jaxlib.mlir.dialects import stablehlo as _stablehlo
+from jaxlib.mlir.dialects import chlo as _chlo, sdy as _sdy, stablehlo as _stablehlo
 
-from ferax._src.engine.lib import _jax
+from ferax._src.engine.mlir_attributes import DialectAttributes
 
 Value = ir.Value
 Block = ir.Block
@@ -51,7 +49,7 @@ _CONSTANT_BYTES_PER_CONTEXT = 64 << 20
 
 def _shown_file(code: Any) -> str | None:
     name = code.co_filename
-    return None if name.startswith(_OWN_FILES) or name.startswith("<frozen") else name
+    return None if name.startswith((_OWN_FILES, "<frozen")) else name
 
 
 def _new_context() -> Any:
@@ -81,16 +79,28 @@ def _element_types(context: Any) -> dict[np.dtype, Any]:
     types[np.dtype(np.complex64)] = ir.ComplexType.get(ir.F32Type.get(context))
     types[np.dtype(np.complex128)] = ir.ComplexType.get(ir.F64Type.get(context))
     types[np.dtype(ml_dtypes.bfloat16)] = ir.BF16Type.get(context)
-    small = ("float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
-             "float8_e5m2fnuz", "float8_e8m0fnu", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn")  # fmt: skip
+    small = (
+        "float8_e3m4",
+        "float8_e4m3",
+        "float8_e4m3b11fnuz",
+        "float8_e4m3fn",
+        "float8_e4m3fnuz",
+        "float8_e5m2",
+        "float8_e5m2fnuz",
+        "float8_e8m0fnu",
+        "float6_e2m3fn",
+        "float6_e3m2fn",
+        "float4_e2m1fn",
+    )
     for name in small:
-        mlir_name = name.replace("float", "Float").replace("_e", "E").replace("m", "M").replace("b11", "B11").replace("fnuz", "FNUZ").replace("fnu", "FNU").replace("fn", "FN") + "Type"  # fmt: skip
+        bits, _, form = name.removeprefix("float").partition("_")
+        mlir_name = f"Float{bits}{form[:4].upper()}{form[4:].upper()}Type"  # Float8E4M3FNType
         if hasattr(ml_dtypes, name) and hasattr(ir, mlir_name):
             types[np.dtype(getattr(ml_dtypes, name))] = getattr(ir, mlir_name).get(context)
     return types
 
 
-class Workbench:
+class Workbench(DialectAttributes):
     """An MLIR context with its types, attributes and locations cached.  Belongs to one thread."""
 
     def __init__(self) -> None:
@@ -259,9 +269,14 @@ class Workbench:
     def _array_attribute(self, value: np.ndarray) -> Any:
         if value.ndim == 1:
             makers = {
-                "bool": ir.DenseBoolArrayAttr, "int8": ir.DenseI8ArrayAttr, "int16": ir.DenseI16ArrayAttr, "int32": ir.DenseI32ArrayAttr,
-                "int64": ir.DenseI64ArrayAttr, "float32": ir.DenseF32ArrayAttr, "float64": ir.DenseF64ArrayAttr,
-            }  # fmt: skip
+                "bool": ir.DenseBoolArrayAttr,
+                "int8": ir.DenseI8ArrayAttr,
+                "int16": ir.DenseI16ArrayAttr,
+                "int32": ir.DenseI32ArrayAttr,
+                "int64": ir.DenseI64ArrayAttr,
+                "float32": ir.DenseF32ArrayAttr,
+                "float64": ir.DenseF64ArrayAttr,
+            }
             maker = makers.get(value.dtype.name)
             if maker is not None:
                 return maker.get(value.tolist(), self.context)
@@ -279,7 +294,9 @@ class Workbench:
         shape, element = value.shape, self.element_type(value.dtype)
         value = np.ascontiguousarray(value).reshape(shape)
         self.constant_bytes += value.nbytes
-        return ir.DenseElementsAttr.get(_plain_bits(value), type=element, shape=list(shape), context=self.context)
+        return ir.DenseElementsAttr.get(
+            _plain_bits(value), type=element, shape=list(shape), context=self.context
+        )
 
     def splat(self, scalar: Any, shape: Sequence[int]) -> Any:
         """A constant with ``scalar`` (a NumPy scalar or 0-d array) everywhere."""
@@ -289,7 +306,9 @@ class Workbench:
         element = self.element_type(scalar.dtype)
         if 0 in shape:
             scalar = np.zeros(shape, scalar.dtype)
-        return ir.DenseElementsAttr.get(_plain_bits(scalar), type=element, shape=list(shape), context=self.context)
+        return ir.DenseElementsAttr.get(
+            _plain_bits(scalar), type=element, shape=list(shape), context=self.context
+        )
 
     def scalar_splat(self, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> dict[str, Any]:
         """The attribute dictionary of a ``stablehlo.constant`` filled with a scalar, remembered.
@@ -316,124 +335,6 @@ class Workbench:
     def named_location(self, name: str) -> Any:
         return ir.Location.name(name, self.unknown, self.context)
 
-    # Attributes of StableHLO, CHLO and Shardy ---------------------------------------------------------------------
-
-    def _remembered(self, key: tuple, make: Callable[[], Any]) -> Any:
-        found = self.memo.get(key)
-        if found is None:
-            found = self.memo[key] = make()
-        return found
-
-    def dot_dimension_numbers(self, lhs_batch: Sequence[int], rhs_batch: Sequence[int], lhs_contract: Sequence[int], rhs_contract: Sequence[int]) -> Any:
-        args = tuple(lhs_batch), tuple(rhs_batch), tuple(lhs_contract), tuple(rhs_contract)
-        return self._remembered(("dot", args), lambda: _stablehlo.DotDimensionNumbers.get(*map(list, args), context=self.context))
-
-    def ragged_dot_dimension_numbers(self, *dims: Sequence[int]) -> Any:
-        """lhs batch, rhs batch, lhs contracting, rhs contracting, lhs ragged, rhs group."""
-        args = tuple(map(tuple, dims))
-        return self._remembered(("ragged", args), lambda: _chlo.RaggedDotDimensionNumbers.get(*map(list, args), context=self.context))
-
-    def dot_algorithm(self, lhs: Any, rhs: Any, accumulation: Any, lhs_components: int, rhs_components: int, operations: int, imprecise: bool) -> Any:
-        """Precision types are dtypes, or the text ``tf32``."""
-        types = [ir.FloatTF32Type.get(self.context) if t == "tf32" else self.element_type(np.dtype(t)) for t in (lhs, rhs, accumulation)]
-        return _stablehlo.DotAlgorithm.get(*types, lhs_components, rhs_components, operations, imprecise, ctx=self.context)
-
-    def conv_dimension_numbers(self, input_: Sequence[int], kernel: Sequence[int], output: Sequence[int]) -> Any:
-        """Each a tuple: input (batch, feature, *spatial), kernel (output feature, input feature, *spatial), output (batch, feature, *spatial)."""
-        args = tuple(input_), tuple(kernel), tuple(output)
-
-        def make() -> Any:
-            (ib, if_, *is_), (ko, ki, *ks), (ob, of, *os_) = args
-            return _stablehlo.ConvDimensionNumbers.get(ib, if_, list(is_), ki, ko, list(ks), ob, of, list(os_), ctx=self.context)
-
-        return self._remembered(("conv", args), make)
-
-    def gather_dimension_numbers(
-        self, offset_dims: Sequence[int], collapsed_slice_dims: Sequence[int], operand_batching_dims: Sequence[int],
-        start_indices_batching_dims: Sequence[int], start_index_map: Sequence[int], index_vector_dim: int,
-    ) -> Any:  # fmt: skip
-        args = tuple(map(tuple, (offset_dims, collapsed_slice_dims, operand_batching_dims, start_indices_batching_dims, start_index_map)))
-        key = ("gather", args, index_vector_dim)
-        return self._remembered(key, lambda: _stablehlo.GatherDimensionNumbers.get(*map(list, args), index_vector_dim, context=self.context))
-
-    def scatter_dimension_numbers(
-        self, update_window_dims: Sequence[int], inserted_window_dims: Sequence[int], input_batching_dims: Sequence[int],
-        scatter_indices_batching_dims: Sequence[int], scattered_dims_to_operand_dims: Sequence[int], index_vector_dim: int,
-    ) -> Any:  # fmt: skip
-        args = tuple(map(tuple, (update_window_dims, inserted_window_dims, input_batching_dims, scatter_indices_batching_dims, scattered_dims_to_operand_dims)))  # fmt: skip
-        key = ("scatter", args, index_vector_dim)
-        return self._remembered(key, lambda: _stablehlo.ScatterDimensionNumbers.get(*map(list, args), index_vector_dim, context=self.context))
-
-    def comparison_direction(self, direction: str) -> Any:
-        """EQ, NE, LT, LE, GT, GE."""
-        return self._remembered(("direction", direction), lambda: _stablehlo.ComparisonDirectionAttr.get(direction, self.context))
-
-    def comparison_type(self, kind: str) -> Any:
-        """FLOAT, TOTALORDER, SIGNED, UNSIGNED."""
-        return self._remembered(("comparison", kind), lambda: _stablehlo.ComparisonTypeAttr.get(kind, self.context))
-
-    def precision_config(self, *precisions: str) -> Any:
-        """One of DEFAULT, HIGH, HIGHEST for each operand."""
-        return self._remembered(
-            ("precision", precisions), lambda: self.array([_stablehlo.PrecisionAttr.get(p, self.context) for p in precisions])
-        )
-
-    def fft_type(self, kind: str) -> Any:
-        """FFT, IFFT, RFFT, IRFFT."""
-        return _stablehlo.FftTypeAttr.get(kind, self.context)
-
-    def rng_algorithm(self, kind: str) -> Any:
-        """DEFAULT, THREE_FRY, PHILOX."""
-        return _stablehlo.RngAlgorithmAttr.get(kind, self.context)
-
-    def rng_distribution(self, kind: str) -> Any:
-        """UNIFORM, NORMAL."""
-        return _stablehlo.RngDistributionAttr.get(kind, self.context)
-
-    def transpose(self, kind: str) -> Any:
-        """NO_TRANSPOSE, TRANSPOSE, ADJOINT (of triangular_solve)."""
-        return _stablehlo.TransposeAttr.get(kind, self.context)
-
-    def result_accuracy(self, atol: float, rtol: float, ulps: int, mode: str) -> Any:
-        """How exact an elementwise function must be: ``mode`` DEFAULT, HIGHEST or TOLERANCE."""
-        return _stablehlo.ResultAccuracyAttr.get(atol, rtol, ulps, mode, context=self.context)
-
-    def channel_handle(self, handle: int, kind: int = 1) -> Any:
-        return _stablehlo.ChannelHandle.get(handle, kind, context=self.context)
-
-    def output_operand_alias(self, output_indices: Sequence[int], operand: int) -> Any:
-        return _stablehlo.OutputOperandAlias.get(list(output_indices), operand, [], ctx=self.context)
-
-    def index_tensor(self, values: Sequence[int]) -> Any:
-        """``dense<[...]> : tensor<Nxindex>``, the form of layouts."""
-        values = tuple(values)
-        return self._remembered(
-            ("index", values),
-            lambda: ir.DenseElementsAttr.get(np.asarray(values, np.int64), type=self.index_type, shape=[len(values)], context=self.context),
-        )
-
-    def i64_tensor(self, values: Any) -> Any:
-        """Dense int64 tensor of any rank (replica groups, padding, ...)."""
-        return self.dense(np.asarray(values, np.int64))
-
-    def sdy_mesh(self, axes: Sequence[tuple[str, int]], device_ids: Sequence[int] = ()) -> Any:
-        """The attribute of an ``sdy.mesh``; device ids only where they are not 0, 1, 2, ..."""
-        return _sdy.MeshAttr.get([_sdy.MeshAxisAttr.get(n, s, self.context) for n, s in axes], list(device_ids), self.context)
-
-    def sdy_sharding(
-        self, mesh: str, dims: Sequence[tuple[Sequence[str], bool]], replicated: Sequence[str] = (), unreduced: Sequence[str] = ()
-    ) -> Any:
-        """``#sdy.sharding<@mesh, [...]>``: per dimension its axes and whether it is closed (False: may be cut further)."""
-        axis = lambda name: _sdy.AxisRefAttr.get(name, context=self.context)
-        parts = [_sdy.DimensionShardingAttr.get(list(map(axis, names)), closed, context=self.context) for names, closed in dims]
-        return _sdy.TensorShardingAttr.get(mesh, parts, list(map(axis, replicated)), list(map(axis, unreduced)), context=self.context)
-
-    def sdy_shardings(self, shardings: Sequence[Any]) -> Any:
-        return _sdy.TensorShardingPerValueAttr.get(list(shardings), context=self.context)
-
-    def sdy_manual_axes(self, names: Sequence[str]) -> Any:
-        return _sdy.ManualAxesAttr.get([ir.StringAttr.get(n, self.context) for n in names], context=self.context)
-
     # Modules and functions ----------------------------------------------------------------------------------------
 
     def new_module(self, name: str, num_replicas: int = 1, num_partitions: int = 1) -> Any:
@@ -445,19 +346,28 @@ class Workbench:
         attributes["mhlo.num_partitions"] = self.i32(num_partitions)
         return module
 
-    def new_function(self, module: Any, name: str, inputs: Sequence[Any], public: bool, loc: Any = None) -> tuple[Any, Any]:
+    def new_function(
+        self, module: Any, name: str, inputs: Sequence[Any], public: bool, loc: Any = None
+    ) -> tuple[Any, Any]:
         """A ``func.func`` with an entry block; call :meth:`finish_function` when its results are known."""
         attributes = {
             "sym_name": ir.StringAttr.get(name, self.context),
             "function_type": ir.TypeAttr.get(self.function_type(inputs, ()), self.context),
             "sym_visibility": self.string("public" if public else "private"),
         }
-        function = create("func.func", [], [], attributes, None, 1, loc or self.unknown, ir.InsertionPoint(module.body))
+        function = create(
+            "func.func", [], [], attributes, None, 1, loc or self.unknown, ir.InsertionPoint(module.body)
+        )
         block = function.regions[0].blocks.append(*inputs, arg_locs=[self.unknown] * len(inputs))
         return function, block
 
     def finish_function(
-        self, function: Any, block: Any, results: Sequence[Any], arg_attributes: Sequence[Any] | None = None, result_attributes: Sequence[Any] | None = None
+        self,
+        function: Any,
+        block: Any,
+        results: Sequence[Any],
+        arg_attributes: Sequence[Any] | None = None,
+        result_attributes: Sequence[Any] | None = None,
     ) -> None:
         """Returns ``results`` and sets the type; the attribute lists have a dict for each argument or result."""
         create("func.return", [], list(results), None, None, 0, self.unknown, ir.InsertionPoint(block))
@@ -492,88 +402,10 @@ _local = _PerThread()
 def workbench() -> Workbench:
     """This thread's workbench, for one module: ask again for the next."""
     bench = _local.bench
-    if bench is None or bench.modules_made >= _MODULES_PER_CONTEXT or bench.constant_bytes >= _CONSTANT_BYTES_PER_CONTEXT:
+    if (
+        bench is None
+        or bench.modules_made >= _MODULES_PER_CONTEXT
+        or bench.constant_bytes >= _CONSTANT_BYTES_PER_CONTEXT
+    ):
         bench = _local.bench = Workbench()
     return bench
-
-
-# Text and bytes -----------------------------------------------------------------------------------------------------
-
-
-def module_text(module: Any, *, debug_info: bool = False, large_elements_limit: int | None = None) -> str:
-    """A module as MLIR text, optionally with locations and with big constants cut."""
-    return module.operation.get_asm(enable_debug_info=debug_info, large_elements_limit=large_elements_limit)
-
-
-def module_bytecode(module: Any, *, locations: bool = True) -> bytes:
-    """MLIR bytecode.  Without ``locations`` equal programs from different lines give equal bytes, as cache keys want."""
-    operation = module.operation
-    if not locations:
-        from jaxlib.mlir import passmanager  # loaded late: only the disk cache needs it
-
-        with module.context:
-            operation = operation.clone()
-            passmanager.PassManager.parse("builtin.module(strip-debuginfo)").run(operation)
-    out = io.BytesIO()
-    operation.write_bytecode(out)
-    return out.getvalue()
-
-
-def parse_module(source: str | bytes, context: Any = None) -> Any:
-    """A module from its text or bytecode, in this thread's context unless another is given."""
-    return ir.Module.parse(source, workbench().context if context is None else context)
-
-
-def verify(module: Any) -> None:
-    """Checks a whole module (the compiler does so anyway); for tests and for hand-written rules that fail to compile."""
-    module.operation.verify()
-
-
-def stablehlo_version() -> str:
-    return _stablehlo.get_current_version()
-
-
-def stablehlo_minimum_version() -> str:
-    return _stablehlo.get_minimum_version()
-
-
-def stablehlo_version_of_age(weeks: int) -> str:
-    """The StableHLO version that consumers of that age (4 or 12 weeks) can read."""
-    ages = _stablehlo.StablehloCompatibilityRequirement
-    return _stablehlo.get_version_from_compatibility_requirement(ages.WEEK_4 if weeks <= 4 else ages.WEEK_12)
-
-
-def serialize_portable(module: Any, version: str | None = None) -> bytes:
-    """A portable artifact (VHLO), readable by other releases; ``module`` is left as it is.
-
-    The function of the same name in jaxlib's StableHLO bindings converts its module in place and must not be used.
-    """
-    source = module if isinstance(module, (str, bytes)) else module_bytecode(module)
-    parsed = ir.Module.parse(source, workbench().context)
-    return _jax.mlir.serialize_portable_artifact(parsed, version or stablehlo_version_of_age(12))
-
-
-def deserialize_portable(artifact: bytes, context: Any = None) -> Any:
-    return _stablehlo.deserialize_portable_artifact(workbench().context if context is None else context, artifact)
-
-
-def refine_polymorphic_shapes(source: bytes, *, enable_shardy: bool = False) -> bytes:
-    """Makes a module with ``?`` dimensions static once main's arguments are, and evaluates its shape assertions."""
-    return _jax.mlir.refine_polymorphic_shapes(source, enable_shape_assertions=True, validate_static_shapes=True, enable_shardy=enable_shardy)
-
-
-def run_passes(module: Any, pipeline: str) -> None:
-    """Runs a pass pipeline on a module in place: ``builtin.module(func.func(chlo-legalize-to-stablehlo))``."""
-    from jaxlib.mlir import passmanager  # loaded late: lowering runs no passes
-
-    _stablehlo.register_stablehlo_passes()
-    with module.context:
-        passmanager.PassManager.parse(pipeline).run(module.operation)
-
-
-def interpret(module: Any, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Runs a module by StableHLO's reference interpreter: tests of lowerings without XLA."""
-    bench = workbench()
-    with module.context:
-        results = _stablehlo.eval_module(module, [bench.dense(np.asarray(a)) for a in arguments])
-    return [np.array(r) for r in results]

@@ -14,6 +14,6 @@ aggregate_profiled_instructions = _profiler.aggregate_profiled_instructions
 
 def profile_data() -> Any:
     """The class ``ProfileData`` (``from_serialized_xspace``, ``from_file``: planes, lines, events)."""
-    from jaxlib import _profile_data  # loaded late: only reading a trace needs it
+    from jaxlib import _profile_data  # lazy: only reading a trace needs it
 
     return _profile_data.ProfileData

@@ -39,4 +39,3 @@ def set_switches(enable_x64: Any, disable_jit: Any, post_hook: Any) -> bool:
     _jax.jax_jit.set_disable_jit_state(disable_jit)
     _jax.jax_jit.set_post_hook_state(post_hook)
     return True
-

@@ -113,7 +113,7 @@ class _Printer:
         if self.source and eqn.source:
             note.append(source_info.summarize(eqn.source))
         tail = f"  # {' '.join(note)}" if note else ""
-        shown = [(k, self.param(k, v)) for k, v in params.items()]
+        shown = [(k, self.param(k, v)) for k, v in params.items() if v is not None]
         name = eqn.primitive.name
         start = f"{left} = {name}" if left else name
         flat = " ".join(f"{k}={lines[0]}" for k, lines in shown)

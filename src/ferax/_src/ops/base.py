@@ -26,11 +26,12 @@ from ferax._src.ops.accuracy import as_accuracy
 from ferax._src.ops.axes import move_axis
 from ferax._src.ops.broadcasting import broadcast_in_dim_p, reduce_sum_p
 from ferax._src.ops.convert import convert
-from ferax._src.tracing.core import Array, Primitive, Zero, ascribe, register, remember, state
+from ferax._src.tracing.core import Array, Primitive, Zero, ascribe, register, state
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
 from ferax._src.util import config
+from ferax._src.util.caches import trace_memoize
 
 BOOL, INT, FLOAT, COMPLEX = "b", "iu", "f", "c"
 SIGNED, INEXACT, REAL, NUMBER = "ifc", "fc", "iuf", "iufc"
@@ -369,18 +370,31 @@ def lower_as(fn: Callable):
     ``fn(*operands, **params)`` answers an array or a list of them. It is traced once for each type.
     """
     def lower(self, ctx, *values, **params):
-        avals = tuple(ctx.avals_in)
-        key = ("lower", tuple(params.items()), avals)
-        closed = self.rule_cache.get(key)
-        if closed is None:
-            def run(*xs):
-                found = fn(*xs, **params)
-                return found if isinstance(found, (list, tuple)) else [found]
-            with ascribe(False):
-                closed = trace_to_jaxpr(run, avals)
-            remember(self.rule_cache, key, closed)
-        return ctx.inline(closed, *values, here=True)
+        return inline(ctx, fn, values, ctx.avals_in, params)
     return lower
+
+
+def lower_with(fn: Callable):
+    """`lower_as` for the option ``lower`` of a row: ``fn`` gets operands of one shape and answers an array."""
+    def lower(ctx, *values, **params):
+        shape = ctx.avals_out[0].shape
+        avals = [a if a.shape == shape else a.update(shape=shape, sharding=None) for a in ctx.avals_in]
+        return inline(ctx, fn, values, avals, params)[0]
+    return lower
+
+
+def inline(ctx, fn: Callable, values, avals, params) -> list:
+    """Write what ``fn`` does, a function on arrays, as part of a lowering."""
+    return ctx.inline(_traced(fn, tuple(avals), tuple(params.items())), *values, here=True)
+
+
+@trace_memoize
+def _traced(fn: Callable, avals: tuple, params: tuple):
+    def run(*xs):
+        found = fn(*xs, **dict(params))
+        return found if isinstance(found, (list, tuple)) else [found]
+    with ascribe(False):
+        return trace_to_jaxpr(run, avals)
 
 
 # --- addition -----------------------------------------------------------------------------------

@@ -27,7 +27,6 @@ from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray
 from ferax._src.types.shardings import Index, SingleDeviceSharding
 
-
 # --- signatures ---------------------------------------------------------------------------------
 
 class Signature:
@@ -67,6 +66,17 @@ def physical_aval(aval: ShapedArray) -> ShapedArray:
     if not isinstance(dtype, dtypes.ExtendedDType):
         return aval
     return ShapedArray(dtypes.physical_shape(aval.shape, dtype), dtypes.physical_dtype(dtype))
+
+
+def scatter(value: np.ndarray, aval: ShapedArray, sharding, committed: bool):
+    """A buffer over several devices from the whole (physical) value on the host.
+
+    Each part gets memory of its own, also where devices hold the same part: asked to copy one host array twice, the
+    engine fails.
+    """
+    where = sharding.addressable_devices_indices_map(value.shape)
+    places = list(sharding._device_list.addressable_device_list)
+    return engine.put(aval, sharding, [np.array(value[where[d]]) for d in places], places, committed, copy=False)
 
 
 # --- shards -------------------------------------------------------------------------------------
@@ -138,7 +148,7 @@ class ArrayImpl(Array):
             try:
                 return buffers.to_numpy(buf)
             except engine.JaxRuntimeError as error:
-                raise original_error(error) or error
+                raise (original_error(error) or error) from None
         buffers.check_alive(buf)
         sharding = sig.sharding
         if sharding.is_fully_replicated:
@@ -278,7 +288,7 @@ class ArrayImpl(Array):
         try:
             self._buf.block_until_ready()
         except engine.JaxRuntimeError as error:
-            raise original_error(error) or error
+            raise (original_error(error) or error) from None
         return self
 
     def is_ready(self) -> bool:

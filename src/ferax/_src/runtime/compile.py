@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ferax._src import engine
-from ferax._src.engine import compiler, mlir
+from ferax._src.engine import compiler, mlir_text
 from ferax._src.runtime.lowering import Lowered
 from ferax._src.util import config
 
@@ -54,20 +54,29 @@ def default_options(platform: str, contractions: frozenset) -> dict[str, Any]:
     return {_FUSION_OPTION: _DOT_REDUCE}
 
 
-def options_for(lowered: Lowered, devices: Sequence[Any], compiler_options: Mapping[str, Any] | None = None, defaults: bool = True) -> Any:
+def options_for(
+    lowered: Lowered,
+    devices: Sequence[Any],
+    compiler_options: Mapping[str, Any] | None = None,
+    defaults: bool = True,
+) -> Any:
     """The engine's compile options for a lowered program on ``devices``."""
     options = default_options(lowered.platform, lowered.contractions) if defaults else {}
     options |= compiler_options or {}
     partitions, replicas = lowered.num_partitions, lowered.num_replicas
     if partitions * replicas != len(devices):
-        raise ValueError(f"{lowered.name} is a program for {partitions * replicas} devices, but {len(devices)} were given")
+        raise ValueError(
+            f"{lowered.name} is a program for {partitions * replicas} devices, but {len(devices)} were given"
+        )
     many = partitions > 1
     return compiler.compile_options(
         options,
         num_replicas=replicas,
         num_partitions=partitions,
         device_ids=[d.id for d in devices],
-        propagate_to_parameters=_propagate(lowered, lowered.in_shardings, len(lowered.const_args)) if many else None,
+        propagate_to_parameters=_propagate(lowered, lowered.in_shardings, len(lowered.const_args))
+        if many
+        else None,
         propagate_to_outputs=_propagate(lowered, lowered.out_shardings, 0) if many else None,
     )
 
@@ -77,7 +86,9 @@ def _propagate(lowered: Lowered, shardings: Sequence[Any], hidden: int) -> list[
     return [False] * (len(lowered.ordered_effects) + hidden) + [s is None for s in shardings]
 
 
-def compile_lowered(lowered: Lowered, devices: Sequence[Any], compiler_options: Mapping[str, Any] | None = None) -> Any:
+def compile_lowered(
+    lowered: Lowered, devices: Sequence[Any], compiler_options: Mapping[str, Any] | None = None
+) -> Any:
     """Compiles and loads a lowered program.
 
     Parameters
@@ -94,9 +105,15 @@ def compile_lowered(lowered: Lowered, devices: Sequence[Any], compiler_options: 
     devices = tuple(devices)
     log = logging.WARNING if config.log_compiles.value else logging.DEBUG
     if logger.isEnabledFor(log):
-        logger.log(log, "Compiling %s with global shapes and types %s.", _described(lowered), lowered.in_avals)
+        logger.log(
+            log, "Compiling %s with global shapes and types %s.", _described(lowered), lowered.in_avals
+        )
     started = time.perf_counter()
-    ours = {k: v for k, v in default_options(lowered.platform, lowered.contractions).items() if k not in (compiler_options or {})}
+    ours = {
+        k: v
+        for k, v in default_options(lowered.platform, lowered.contractions).items()
+        if k not in (compiler_options or {})
+    }
     if ours and _failed_modules and _module_hash(lowered) in _failed_modules:
         ours = {}
     try:
@@ -108,21 +125,32 @@ def compile_lowered(lowered: Lowered, devices: Sequence[Any], compiler_options: 
             _option_unknown = True
         else:
             _failed_modules.add(_module_hash(lowered))
-        logger.debug("%s did not compile with ferax's own XLA options, trying without: %s", _described(lowered), error)
+        logger.debug(
+            "%s did not compile with ferax's own XLA options, trying without: %s", _described(lowered), error
+        )
         try:
             executable = _compile(lowered, devices, compiler_options, False)
         except engine.JaxRuntimeError as again:
             raise _explained(again, lowered) from None
     if logger.isEnabledFor(log):
-        logger.log(log, "Finished XLA compilation of %s in %.9f sec", _described(lowered), time.perf_counter() - started)
+        logger.log(
+            log,
+            "Finished XLA compilation of %s in %.9f sec",
+            _described(lowered),
+            time.perf_counter() - started,
+        )
     for kept in lowered.keep_alive:
         executable.keep_alive(kept)
     return executable
 
 
-def _compile(lowered: Lowered, devices: tuple, compiler_options: Mapping[str, Any] | None, defaults: bool) -> Any:
+def _compile(
+    lowered: Lowered, devices: tuple, compiler_options: Mapping[str, Any] | None, defaults: bool
+) -> Any:
     options = options_for(lowered, devices, compiler_options, defaults)
-    return compiler.compile_module(devices[0].client, lowered.module, devices, options, lowered.host_callbacks)
+    return compiler.compile_module(
+        devices[0].client, lowered.module, devices, options, lowered.host_callbacks
+    )
 
 
 def _described(lowered: Lowered) -> str:
@@ -130,10 +158,12 @@ def _described(lowered: Lowered) -> str:
 
 
 def _module_hash(lowered: Lowered) -> bytes:
-    return hashlib.sha256(mlir.module_bytecode(lowered.module, locations=False)).digest()
+    return hashlib.sha256(mlir_text.module_bytecode(lowered.module, locations=False)).digest()
 
 
 def _explained(error: Exception, lowered: Lowered) -> Exception:
     where = lowered.debug_info.func_location
-    error.add_note(f"while compiling {_described(lowered)}{f', defined at {where},' if where else ''} for {lowered.platform}")
+    error.add_note(
+        f"while compiling {_described(lowered)}{f', defined at {where},' if where else ''} for {lowered.platform}"
+    )
     return error

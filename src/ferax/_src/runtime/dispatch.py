@@ -1,8 +1,8 @@
 """Evaluation: what applying a primitive means on the base trace.
 
 `EvalTrace.process` looks up the compiled program for (primitive, parameters, argument signatures, configuration) and
-runs it. A program is made at the first application. For primitives that hold jaxprs it is kept on the jaxpr (`ClosedJaxpr.cache`), so
-that it goes when the jaxpr goes, for all others on the primitive.
+runs it. A program is made at the first application. For primitives that hold jaxprs it is kept on the jaxpr
+(`ClosedJaxpr.cache`), so that it goes when the jaxpr goes, for all others on the primitive.
 
 The configuration enters keys as a small number: comparing the tuple of flags with the last one seen is quicker than
 hashing it.
@@ -12,17 +12,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, no_effects
 from ferax._src.runtime import devices
 from ferax._src.runtime.array import ArrayImpl
-from ferax._src.runtime.program import CompiledProgram, compile_program, effects_barrier, tokens  # noqa: F401
+from ferax._src.runtime.effects import effects_barrier  # noqa: F401
+from ferax._src.runtime.program import compile_program
 from ferax._src.runtime.transfer import as_array
 from ferax._src.tracing import core
 from ferax._src.tracing.core import EvalTrace, Primitive, Tracer, abstract_eval, remember
-from ferax._src.tracing.evaluate import eval_closed
-from ferax._src.types import dtypes
 from ferax._src.util import caches, config, source as source_info
 
 _trace_context = config.trace_context
@@ -106,8 +103,6 @@ def _prepare(primitive: Primitive, args, params, cache: dict, key: tuple):
             x.block_until_ready()               # raises; before anything is compiled in vain
     program = compile_program(closed, [x._sig for x in arrays], name=primitive.name)
     run = program.run_buffers
-    if _watch:
-        return check_program(run, closed, program)
     remember(cache, key, run)
     return run
 
@@ -125,86 +120,6 @@ def _program_of(primitive: Primitive, avals: tuple, params) -> ClosedJaxpr:
 
 
 EvalTrace.process = process                     # the slot that tracing.core documents
-
-
-# --- debug_nans, debug_infs ---------------------------------------------------------------------
-
-_watch = False                  # becomes and stays True once somebody asks for checked results
-
-
-def _watching(value) -> None:
-    global _watch
-    if value:
-        if not _watch:
-            caches.clear_all_caches()
-            _forget_programs()
-        _watch = True
-
-
-for _flag in (config.debug_nans, config.debug_infs):
-    _flag.on_change(_watching, _watching)
-
-
-def is_watching() -> bool:
-    """Whether results are to be checked for nan or inf, now, in this thread."""
-    return _watch and (config.debug_nans.value or config.debug_infs.value)
-
-
-def what_is_wrong(arrays) -> str | None:
-    """"nan" or "inf" if an array holds one and the configuration asks to look for it."""
-    nans, infs = config.debug_nans.value, config.debug_infs.value
-    for x in arrays:
-        if type(x) is ArrayImpl and dtypes.kind_of(x.aval.dtype) in "fc" and x._sig.physical is x.aval:
-            value = np.asarray(x)
-            if value.dtype.kind not in "fc":    # ml_dtypes: NumPy cannot look into all of them
-                value = value.astype(np.float32)
-            if nans and np.isnan(value).any():
-                return "nan"
-            if infs and np.isinf(value).any():
-                return "inf"
-    return None
-
-
-def check_program(run, closed: ClosedJaxpr, program: CompiledProgram):
-    """``run`` with a look at the results, while the flags ask for it; names the operation that was the first to fail."""
-    def checked(bufs):
-        outs = run(bufs)
-        if is_watching():
-            wrong = what_is_wrong(outs)
-            if wrong is not None:
-                eqns = closed.jaxpr.eqns
-                if len(eqns) > 1 or any(e.primitive.holds_jaxprs for e in eqns):
-                    blame(closed, [ArrayImpl(b, s) for b, s in zip(bufs, program.in_sigs)], wrong, program.name)
-                raise invalid_value(wrong, program.name, eqns[0].source if eqns else None)
-        return outs
-    return checked
-
-
-def invalid_value(wrong: str, name: str, where=None) -> FloatingPointError:
-    """The error for a result that is nan or inf."""
-    place = f" at {source_info.summarize(where)}" if where is not None else ""
-    return FloatingPointError(f"invalid value ({wrong}) encountered in {name}{place}")
-
-
-def blame(closed: ClosedJaxpr, args, wrong: str, name: str) -> None:
-    """Run a program again operation by operation and raise at the first one whose result is nan or inf."""
-    if any(x.is_deleted() for x in args):
-        raise FloatingPointError(f"invalid value ({wrong}) encountered in {name}; its arguments were donated, so it "
-                                 "cannot be run again to find the operation: do not donate them while debugging")
-    with core.set_current_trace(core.eval_trace):
-        eval_closed(_opened(closed), *args)     # each operation is checked by `process`
-    raise FloatingPointError(f"invalid value ({wrong}) encountered in {name}; run operation by operation, it does not "
-                             "occur, so it comes from the way the compiler rearranged the program")
-
-
-def _opened(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """What to look into: the inner program where a program only calls another."""
-    eqns = closed.jaxpr.eqns
-    if len(eqns) == 1 and len(eqns[0].params) and list(eqns[0].invars) == list(closed.jaxpr.invars):
-        inner = [v for v in eqns[0].params.values() if isinstance(v, ClosedJaxpr)]
-        if len(inner) == 1 and inner[0].in_avals == closed.in_avals:
-            return _opened(inner[0])
-    return closed
 
 
 # --- caches -------------------------------------------------------------------------------------

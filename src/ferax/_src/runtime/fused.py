@@ -84,12 +84,8 @@ def _prepare(fun, args, statics, cache: dict, key: tuple):
 
     closed = trace_to_jaxpr(flat, [x.aval for x in arrays], DebugInfo(func_name=name, transform="eager"))
     program = compile_program(closed, [x._sig for x in arrays], name=name)
-    run_flat = program.run_buffers
-    if dispatch._watch:
-        run_flat = dispatch.check_program(run_flat, closed, program)
-    run = _shaped(run_flat, shape, program)
-    if not dispatch._watch:
-        remember(cache, key, run)
+    run = _shaped(program.run_buffers, shape, program)
+    remember(cache, key, run)
     return run
 
 
@@ -101,9 +97,7 @@ def _shaped(run_flat, shape, program):
         if hasattr(shape, "_fields"):           # a namedtuple
             return lambda bufs: shape(*run_flat(bufs))
         return lambda bufs: tuple(run_flat(bufs))
-    if run_flat is program.run_buffers:
-        return program.single_runner()
-    return lambda bufs: run_flat(bufs)[0]
+    return program.single_runner()
 
 
 def is_eager() -> bool:

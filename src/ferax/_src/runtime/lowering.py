@@ -18,13 +18,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ferax._src import engine
-from ferax._src.engine import mlir
-from ferax._src.ir.jaxpr import ClosedJaxpr, DebugInfo, Literal
+from ferax._src.engine import mlir, mlir_text
 from ferax._src.ir.dce import keeps_alive
+from ferax._src.ir.jaxpr import ClosedJaxpr, DebugInfo, Literal
 from ferax._src.runtime.array import physical_aval
-from ferax._src.runtime.lowering_context import (
+from ferax._src.runtime.lowering_context import LoweringContext
+from ferax._src.runtime.lowering_module import (
     EMBED_LIMIT,
-    LoweringContext,
     ModuleState,
     Slots,
     hidden_constants,
@@ -35,16 +35,44 @@ from ferax._src.runtime.lowering_shardings import sharding_attributes
 from ferax._src.tracing.core import Primitive, remember
 from ferax._src.tracing.staging import trace_to_jaxpr
 
-__all__ = ["EMBED_LIMIT", "Lowered", "LoweringContext", "Slots", "lower_as", "lower_by_tracing", "lower_jaxpr", "slots"]
+__all__ = [
+    "EMBED_LIMIT",
+    "Lowered",
+    "LoweringContext",
+    "Slots",
+    "lower_as",
+    "lower_by_tracing",
+    "lower_jaxpr",
+    "slots",
+]
 
 
 class Lowered:
     """A StableHLO module and what is needed to compile and call it."""
 
     __slots__ = (
-        "module", "name", "platform", "kept", "const_args", "const_avals", "ordered_effects", "effects", "host_callbacks", "keep_alive", "in_avals", "out_avals",
-        "donated", "unusable_donations", "in_shardings", "out_shardings", "num_replicas", "num_partitions", "contractions", "debug_info", "__weakref__",
-    )  # fmt: skip
+        "module",
+        "name",
+        "platform",
+        "kept",
+        "const_args",
+        "const_avals",
+        "ordered_effects",
+        "effects",
+        "host_callbacks",
+        "keep_alive",
+        "in_avals",
+        "out_avals",
+        "donated",
+        "unusable_donations",
+        "in_shardings",
+        "out_shardings",
+        "num_replicas",
+        "num_partitions",
+        "contractions",
+        "debug_info",
+        "__weakref__",
+    )
 
     module: Any  # ir.Module
     name: str
@@ -73,11 +101,11 @@ class Lowered:
 
     def as_text(self, *, debug_info: bool = False) -> str:
         """The module as MLIR text."""
-        return mlir.module_text(self.module, debug_info=debug_info)
+        return mlir_text.module_text(self.module, debug_info=debug_info)
 
     def as_hlo_text(self) -> str:
         """The module as (unoptimised) HLO text."""
-        return engine.compiler.xla_computation(mlir.module_bytecode(self.module)).as_hlo_text()
+        return engine.compiler.xla_computation(mlir_text.module_bytecode(self.module)).as_hlo_text()
 
     @property
     def main_avals(self) -> list[Any]:
@@ -164,19 +192,37 @@ def lower_jaxpr(
     aliases, unusable = _match_donations(donated, in_avals, in_shardings, out_avals, out_shardings)
     leading = [{} for _ in range(len(effects) + len(hidden))]
     arg_attributes = leading + [
-        _value_attributes(state, aval, sharding, layout) | _donation_attribute(state, target, first_result, alias_outputs)
+        _value_attributes(state, aval, sharding, layout)
+        | _donation_attribute(state, target, first_result, alias_outputs)
         for aval, sharding, layout, target in zip(in_avals, in_shardings, in_layouts, aliases)
     ]
     result_attributes = [{} for _ in effects] + [
-        _value_attributes(state, aval, sharding, layout) for aval, sharding, layout in zip(out_avals, out_shardings, out_layouts)
+        _value_attributes(state, aval, sharding, layout)
+        for aval, sharding, layout in zip(out_avals, out_shardings, out_layouts)
     ]
     bench.finish_function(function, block, results, arg_attributes, result_attributes)
     return Lowered(
-        module=module, name=name, platform=state.platform, kept=kept, const_args=[c.value for c in hidden], const_avals=[c.aval for c in hidden], ordered_effects=effects, effects=jaxpr.effects,
-        host_callbacks=state.host_callbacks, keep_alive=state.keep_alive, in_avals=in_avals, out_avals=out_avals,
-        donated=[t is not None for t in aliases], unusable_donations=unusable, in_shardings=in_shardings, out_shardings=out_shardings,
-        num_replicas=num_replicas, num_partitions=num_partitions, contractions=frozenset(state.contractions), debug_info=debug_info,
-    )  # fmt: skip
+        module=module,
+        name=name,
+        platform=state.platform,
+        kept=kept,
+        const_args=[c.value for c in hidden],
+        const_avals=[c.aval for c in hidden],
+        ordered_effects=effects,
+        effects=jaxpr.effects,
+        host_callbacks=state.host_callbacks,
+        keep_alive=state.keep_alive,
+        in_avals=in_avals,
+        out_avals=out_avals,
+        donated=[t is not None for t in aliases],
+        unusable_donations=unusable,
+        in_shardings=in_shardings,
+        out_shardings=out_shardings,
+        num_replicas=num_replicas,
+        num_partitions=num_partitions,
+        contractions=frozenset(state.contractions),
+        debug_info=debug_info,
+    )
 
 
 def _module_name(name: str) -> str:
@@ -209,7 +255,9 @@ def _live_eqns(jaxpr: Any) -> tuple[list, set]:
     return eqns, live
 
 
-def _name_arguments(bench: Any, arguments: Sequence[Any], names: Sequence[str] | None, kept: Sequence[bool]) -> None:
+def _name_arguments(
+    bench: Any, arguments: Sequence[Any], names: Sequence[str] | None, kept: Sequence[bool]
+) -> None:
     """Gives main's arguments the user's names, which show in the HLO as ``op_name``."""
     if names is None or len(names) != len(kept):
         return
@@ -218,8 +266,12 @@ def _name_arguments(bench: Any, arguments: Sequence[Any], names: Sequence[str] |
 
 
 def _match_donations(
-    donated: Sequence[bool], in_avals: Sequence[Any], in_shardings: Sequence[Any], out_avals: Sequence[Any], out_shardings: Sequence[Any]
-) -> tuple[list[int | None], list[Any]]:  # fmt: skip
+    donated: Sequence[bool],
+    in_avals: Sequence[Any],
+    in_shardings: Sequence[Any],
+    out_avals: Sequence[Any],
+    out_shardings: Sequence[Any],
+) -> tuple[list[int | None], list[Any]]:
     """For each argument the result that takes over its memory, and the types of the donated ones without any."""
     if not any(donated):
         return [None] * len(donated), []
@@ -244,10 +296,14 @@ def _match_donations(
     return targets, unusable
 
 
-def _donation_attribute(state: ModuleState, target: int | None, first_result: int, alias: bool) -> dict[str, Any]:
+def _donation_attribute(
+    state: ModuleState, target: int | None, first_result: int, alias: bool
+) -> dict[str, Any]:
     if target is None:
         return {}
-    if not alias or state.num_partitions > 1:  # shardings chosen by the compiler may not fit: let it look for a place
+    if (
+        not alias or state.num_partitions > 1
+    ):  # shardings chosen by the compiler may not fit: let it look for a place
         return {"jax.buffer_donor": state.bench.true}
     return {"tf.aliasing_output": state.bench.i32(first_result + target)}
 
@@ -265,7 +321,13 @@ def _value_attributes(state: ModuleState, aval: Any, sharding: Any, layout: str 
 # Rules by tracing -------------------------------------------------------------------------------------------------
 
 
-def lower_by_tracing(ctx: LoweringContext, primitive: Primitive, fn: Callable[..., Any], values: Sequence[Any], params: dict[str, Any]) -> list:
+def lower_by_tracing(
+    ctx: LoweringContext,
+    primitive: Primitive,
+    fn: Callable[..., Any],
+    values: Sequence[Any],
+    params: dict[str, Any],
+) -> list:
     """Lowers an application of ``primitive`` as ``fn(*arrays, **params)``, written with other operations.
 
     ``fn`` is traced once per parameters and types; it may answer one array or several.

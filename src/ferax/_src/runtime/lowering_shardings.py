@@ -11,7 +11,8 @@ from typing import Any
 
 from ferax._src.engine import mlir
 from ferax._src.runtime.array import physical_aval
-from ferax._src.runtime.lowering_context import LoweringContext, ModuleState
+from ferax._src.runtime.lowering_context import LoweringContext
+from ferax._src.runtime.lowering_module import ModuleState
 from ferax._src.types.shardings import UNCONSTRAINED, NamedSharding, spec_names
 
 
@@ -22,8 +23,20 @@ def mesh_symbol(state: ModuleState, mesh: Any) -> str:
         bench = state.bench
         found = state.meshes[mesh] = "mesh" if not state.meshes else f"mesh_{len(state.meshes)}"
         state.symbols.add(found)
-        attributes = {"sym_name": bench.string(found), "mesh": bench.sdy_mesh(_axes(mesh), _device_order(state, mesh))}
-        mlir.create("sdy.mesh", [], [], attributes, None, 0, bench.unknown, mlir.InsertionPoint.at_block_begin(state.module.body))
+        attributes = {
+            "sym_name": bench.string(found),
+            "mesh": bench.sdy_mesh(_axes(mesh), _device_order(state, mesh)),
+        }
+        mlir.create(
+            "sdy.mesh",
+            [],
+            [],
+            attributes,
+            None,
+            0,
+            bench.unknown,
+            mlir.InsertionPoint.at_block_begin(state.module.body),
+        )
     return found
 
 
@@ -41,7 +54,9 @@ def _device_order(state: ModuleState, mesh: Any) -> Sequence[int]:
     return () if order == list(range(len(order))) else order
 
 
-def named_sharding_attribute(state: ModuleState, sharding: NamedSharding, ndim: int, open_dims: bool = False) -> Any:
+def named_sharding_attribute(
+    state: ModuleState, sharding: NamedSharding, ndim: int, open_dims: bool = False
+) -> Any:
     """``#sdy.sharding<...>``.  ``open_dims``: dimensions the spec leaves whole may be cut further."""
     spec = sharding.spec
     dims = []
@@ -49,7 +64,9 @@ def named_sharding_attribute(state: ModuleState, sharding: NamedSharding, ndim: 
         part = spec[i] if i < len(spec) else None
         is_open = part is UNCONSTRAINED or (open_dims and part is None)
         dims.append((tuple(map(str, spec_names(part))), not is_open))
-    return state.bench.sdy_sharding(mesh_symbol(state, sharding.mesh), dims, (), sorted(map(str, spec.unreduced)))
+    return state.bench.sdy_sharding(
+        mesh_symbol(state, sharding.mesh), dims, (), sorted(map(str, spec.unreduced))
+    )
 
 
 def sharding_attributes(state: ModuleState, sharding: Any, aval: Any) -> dict[str, Any]:
@@ -117,6 +134,8 @@ def manual_computation(
             return build(*values[len(hidden) :])
 
     with ctx.own_values():
-        ctx.region(op.regions[0], [v.type for v in carried] + list(local_types), body, terminator="sdy.return")
+        ctx.region(
+            op.regions[0], [v.type for v in carried] + list(local_types), body, terminator="sdy.return"
+        )
     ctx.hidden = saved_hidden
     return list(op.results)

@@ -7,12 +7,15 @@ committed values takes them along to where those are.
 
 from __future__ import annotations
 
+import contextvars
+import threading
+
 import numpy as np
 
 from ferax._src import engine
 from ferax._src.engine import buffers
 from ferax._src.runtime import devices
-from ferax._src.runtime.array import ArrayImpl, Signature, signature
+from ferax._src.runtime.array import ArrayImpl, Signature, scatter, signature
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Tracer
 from ferax._src.types import dtypes, pytrees
@@ -28,12 +31,19 @@ _default_device = config.default_device
 
 # --- from the host ------------------------------------------------------------------------------
 
+_sigs: dict[tuple, Signature] = {}              # the signatures of common kinds of values, found by one look
+
 def from_numpy(value: np.ndarray, weak_type: bool = False, sharding=None, *, own: bool = False,
                committed: bool = False) -> ArrayImpl:
     """A NumPy array of a canonical dtype on a device; copied unless ``own`` says that nobody else will write to it."""
     if sharding is None:
         sharding = devices.default_sharding()
-    sig = signature(ShapedArray(value.shape, value.dtype, weak_type), sharding, committed)
+    key = (value.shape, value.dtype, weak_type, sharding, committed)
+    sig = _sigs.get(key)
+    if sig is None:
+        sig = signature(ShapedArray(value.shape, value.dtype, weak_type), sharding, committed)
+        if len(_sigs) < 4096:
+            _sigs[key] = sig
     if sig.single:
         buf = _device_put(sig.physical, sharding, [value], [sharding._device], committed, not own, _ZERO_COPY, True)
         return ArrayImpl(buf, sig)
@@ -42,12 +52,8 @@ def from_numpy(value: np.ndarray, weak_type: bool = False, sharding=None, *, own
 
 def _scatter(value: np.ndarray, sig: Signature):
     """A buffer over several devices from the whole (physical) value on the host."""
-    sharding = sig.sharding
-    sharding.check_compatible_aval(value.shape)
-    where = sharding.addressable_devices_indices_map(value.shape)
-    places = list(sharding._device_list.addressable_device_list)
-    parts = [np.ascontiguousarray(value[where[d]]).reshape(value[where[d]].shape) for d in places]
-    return engine.put(sig.physical, sharding, parts, places, sig.committed)
+    sig.sharding.check_compatible_aval(value.shape)
+    return scatter(value, sig.physical, sig.sharding, sig.committed)
 
 
 def array_from_host(value, dtype=None, weak_type: bool = False, sharding=None, committed: bool = False) -> ArrayImpl:
@@ -72,7 +78,7 @@ def array_from_host(value, dtype=None, weak_type: bool = False, sharding=None, c
             npy = np.array(value)
         own = True
     wanted = dtypes.canonicalize(npy.dtype if dtype is None else dtype)
-    if npy.dtype != wanted:
+    if npy.dtype is not wanted and npy.dtype != wanted:
         npy = _convert(value, npy, wanted, dtype is None)
         own = True
     elif not dtypes.is_supported(wanted):
@@ -81,23 +87,37 @@ def array_from_host(value, dtype=None, weak_type: bool = False, sharding=None, c
 
 
 def _convert(value, npy: np.ndarray, dtype, implicit: bool) -> np.ndarray:
-    if npy.dtype.kind in "OSUMm" or npy.dtype.names is not None:
-        raise not_a_value(value)
-    if npy.dtype.kind in "iu" and not isinstance(value, (np.ndarray, np.generic)):
+    kind = npy.dtype.kind
+    if kind in "iu" and not isinstance(value, (np.ndarray, np.generic)):
         return np.array(value, dtype)           # Python ints: raises OverflowError for one that does not fit
-    if npy.dtype.kind == "c" and not implicit and dtypes.kind_of(dtype) != "c":
+    if kind in "OSUMm" or npy.dtype.names is not None:
+        raise not_a_value(value)
+    if kind == "c" and not implicit and dtypes.kind_of(dtype) != "c":
         npy = npy.real
-    with np.errstate(all="ignore"):             # overflow to inf, as conversion on the device would
-        return npy.astype(dtype)
+    return _quiet.context.run(npy.astype, dtype)
+
+
+class _Quiet(threading.local):
+    """A context in which NumPy says nothing of overflow: too large a float becomes inf, as on the device.
+
+    ``np.errstate`` takes longer than the conversion itself.
+    """
+
+    def __init__(self):
+        self.context = contextvars.copy_context()
+        self.context.run(np.seterr, all="ignore")
+
+
+_quiet = _Quiet()
 
 
 def not_a_value(value) -> TypeError:
     """The error for a value that cannot be an array."""
     if isinstance(value, np.ndarray):
         return TypeError(f"a NumPy array of dtype {value.dtype} cannot be an array: its elements are not numbers")
-    text = repr(value)
+    text = repr(value) if isinstance(value, str) else f"'{value!r}'"
     text = text if len(text) <= 60 else text[:57] + "..."
-    return TypeError(f"Argument '{text}' of type {type(value)} is not a valid JAX type: expected an array, a number, or "
+    return TypeError(f"Argument {text} of type {type(value)} is not a valid JAX type: expected an array, a number, or "
                      "nested lists of numbers")
 
 
@@ -129,6 +149,7 @@ def scalar_array(value) -> ArrayImpl:
 
 
 devices.on_clear(_scalars.clear)
+devices.on_clear(_sigs.clear)
 
 
 def as_array(value) -> ArrayImpl:
@@ -166,14 +187,14 @@ def move(x: ArrayImpl, sharding, *, donate: bool = False, may_alias: bool | None
     places = sharding._device_list
     same_client = places[0].client is sig.sharding._device_list[0].client
     if same_client and sig.single and new.single:
-        buf = buffers.copy_to_devices(x._buf, places, sharding, donate=donate)
+        buf = buffers.copy_to_devices(x._buf, places, sharding)
     elif same_client and sig.single and sharding.is_fully_replicated and sharding.is_fully_addressable:
         buf = engine.put(new.physical, sharding, [x._buf] * len(places), list(places), True)
     elif new.single:
         buf = engine.put(new.physical, sharding, [x._fetch()], [places[0]], True)
     else:
         buf = _scatter(x._fetch(), new)
-    if donate and not x.is_deleted():
+    if donate:                                  # the engine's own donating copy leaves an object that crashes when asked
         buffers.block_until_ready([buf])
         x.delete()
     return ArrayImpl(buf, new)

@@ -34,7 +34,7 @@ def eval_jaxpr(jaxpr: Jaxpr, consts, *args) -> list:
         for eqn, last in zip(jaxpr.eqns, last_use):
             operands = [v.val if type(v) is Literal else env[v] for v in eqn.invars]
             if outer_source is None:
-                state.source = eqn.source       # what is written for this equation is the same user's line
+                state.source = eqn.source or False      # what is written for this equation is the same user's line
             stack = eqn.name_stack
             state.name_stack = f"{outer_stack}/{stack}" if outer_stack and stack else outer_stack or stack
             results = trace.process(eqn.primitive, operands, eqn.params)

@@ -98,7 +98,7 @@ class JaxprTrace(Trace):
         outvars = [Var(a) for a in out_avals]
         where = state.source
         eqn = Eqn(primitive, invars, outvars, params, effects,
-                  source_info.current() if where is None else where, state.name_stack)
+                  source_info.current() if where is None else where or None, state.name_stack)
         if effects:
             self.effects |= effects
         self.eqns.append(eqn)
@@ -112,7 +112,7 @@ class JaxprTrace(Trace):
             env[var] = self.atom(value)
         for var, value in zip(jaxpr.invars, args):
             env[var] = value.var if type(value) is JaxprTracer and value._trace is self else self.atom(value)
-        where = source_info.current() if state.source is None else state.source
+        where = source_info.current() if state.source is None else state.source or None
         scope = state.name_stack
         eqns = self.eqns
         made: dict[Var, Eqn] = {}
@@ -123,7 +123,7 @@ class JaxprTrace(Trace):
                 outvars.append(new)
             invars = [v if type(v) is Literal else env[v] for v in eqn.invars]
             stack = f"{scope}/{eqn.name_stack}" if scope and eqn.name_stack else scope or eqn.name_stack
-            new_eqn = Eqn(eqn.primitive, invars, outvars, eqn.params, eqn.effects, where, stack)
+            new_eqn = Eqn(eqn.primitive, invars, outvars, eqn.params, eqn.effects, eqn.source or where, stack)
             eqns.append(new_eqn)
             for new in outvars:
                 made[new] = new_eqn
@@ -184,13 +184,17 @@ def hoist_consts(closed: ClosedJaxpr) -> tuple[ClosedJaxpr, list]:
     """
     if not closed.consts:
         return closed, []
+    found = closed.cache.get("hoisted")
+    if found is not None:
+        return found
     jaxpr = closed.jaxpr
     debug = jaxpr.debug_info
     names = debug.arg_names
     if names is not None:
         debug = debug._replace(arg_names=("a closed-over value",) * len(closed.consts) + names)
     hoisted = Jaxpr([], [*jaxpr.constvars, *jaxpr.invars], jaxpr.outvars, jaxpr.eqns, jaxpr.effects, debug)
-    return ClosedJaxpr(hoisted, []), closed.consts
+    found = closed.cache["hoisted"] = ClosedJaxpr(hoisted, []), closed.consts
+    return found
 
 
 def has_tracer_consts(closed: ClosedJaxpr) -> bool:

@@ -14,7 +14,7 @@ from ferax._src.tracing.core import (
     MappedAxis, NamedAxisEffect, Primitive, Trace, Tracer, ascribe, remember, set_current_trace)
 from ferax._src.tracing.evaluate import eval_closed
 from ferax._src.tracing.staging import trace_to_jaxpr
-from ferax._src.transforms.program import call_program
+from ferax._src.transforms.program import call_program, rule_cache
 from ferax._src.types.avals import ShapedArray, aval_of
 from ferax._src.util import config
 
@@ -127,8 +127,9 @@ def batch_program(primitive: Primitive, params, avals: tuple, dims: tuple, axis:
     """
     if primitive.splices:
         return batch_jaxpr(params["jaxpr"], dims, axis)
-    key = ("batch", tuple(params.items()), avals, dims, axis, config.axis_env.value)
-    found = primitive.rule_cache.get(key)
+    cache = rule_cache(primitive, params)
+    key = ("batch", primitive, tuple(params.items()), avals, dims, axis, config.axis_env.value)
+    found = cache.get(key)
     if found is not None:
         return found
     out_dims: tuple = ()
@@ -142,7 +143,7 @@ def batch_program(primitive: Primitive, params, avals: tuple, dims: tuple, axis:
     with ascribe(False):
         program = trace_to_jaxpr(rule, avals)
     found = program, out_dims
-    remember(primitive.rule_cache, key, found)
+    remember(cache, key, found)
     return found
 
 

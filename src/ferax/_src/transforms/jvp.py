@@ -13,7 +13,7 @@ from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Trace, Tracer, Zero, ascribe, remember, set_current_trace
 from ferax._src.tracing.evaluate import eval_closed
 from ferax._src.tracing.staging import trace_to_jaxpr
-from ferax._src.transforms.program import call_program
+from ferax._src.transforms.program import call_program, rule_cache
 from ferax._src.types.avals import aval_of
 
 
@@ -106,11 +106,12 @@ def jvp_program(primitive: Primitive, params, avals: tuple, active: tuple) -> tu
     """
     if primitive.splices:
         return jvp_jaxpr(params["jaxpr"], active)
-    key = ("jvp", tuple(params.items()), avals, active)
-    found = primitive.rule_cache.get(key)
+    cache = rule_cache(primitive, params)
+    key = ("jvp", primitive, tuple(params.items()), avals, active)
+    found = cache.get(key)
     if found is None:
         found = _trace_jvp_rule(primitive, params, avals, active)
-        remember(primitive.rule_cache, key, found)
+        remember(cache, key, found)
     return found
 
 

@@ -20,7 +20,7 @@ from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Trace, Tracer, Zero, ascribe, remember, set_current_trace, state
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.jvp import jvp_program
-from ferax._src.transforms.program import call_program
+from ferax._src.transforms.program import call_program, rule_cache
 from ferax._src.transforms.split import Split, split_jaxpr
 from ferax._src.transforms.transpose import transpose_jaxpr
 from ferax._src.types.avals import aval_of
@@ -70,8 +70,8 @@ class Linearization:
 
 def linearize_program(primitive: Primitive, params, avals: tuple, active: tuple) -> Linearization:
     """The linearisation of one operation: its jvp, split by what depends on tangents."""
-    key = ("linearize", tuple(params.items()), avals, active)
-    cache = params["jaxpr"].cache if primitive.splices else primitive.rule_cache
+    cache = rule_cache(primitive, params)
+    key = ("linearize", primitive, tuple(params.items()), avals, active)
     found = cache.get(key)
     if found is None:
         program, jvp_active = jvp_program(primitive, params, avals, active)
@@ -125,7 +125,7 @@ class Tape:
         outs = list(range(first, end))
         where = state.source
         self.entries.append(TapeEntry(
-            linear, residuals, ins, outs, source_info.current() if where is None else where))
+            linear, residuals, ins, outs, source_info.current() if where is None else where or None))
         return outs
 
     def push(self, tangents, out_ids) -> list:
@@ -353,13 +353,14 @@ def tangent_split(primitive: Primitive, params, avals: tuple, unknown: tuple) ->
     """One operation split by which operands are tangents, cached."""
     if primitive.splices:
         return split_jaxpr(params["jaxpr"], unknown)
-    key = ("split", tuple(params.items()), avals, unknown)
-    found = primitive.rule_cache.get(key)
+    cache = rule_cache(primitive, params)
+    key = ("split", primitive, tuple(params.items()), avals, unknown)
+    found = cache.get(key)
     if found is None:
         with ascribe(False):
             closed = trace_to_jaxpr(lambda *xs: primitive.bind(*xs, **params), avals)
         found = split_jaxpr(closed, unknown)
-        remember(primitive.rule_cache, key, found)
+        remember(cache, key, found)
     return found
 
 

@@ -65,3 +65,14 @@ def _shortcut(closed: ClosedJaxpr):
         if same_inputs and same_outputs:
             return eqn.primitive, eqn.params
     return None
+
+
+def rule_cache(primitive: Primitive, params) -> dict:
+    """Where the traced rules of an operation are kept: on the jaxpr it holds, so that they go when it goes; for an
+    operation that holds none, on the primitive."""
+    if primitive.holds_jaxprs:
+        for value in params.values():
+            for item in value if isinstance(value, (tuple, list)) else (value,):
+                if isinstance(item, ClosedJaxpr):
+                    return item.cache
+    return primitive.rule_cache

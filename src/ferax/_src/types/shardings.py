@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
 from ferax._src import engine
 from ferax._src.engine.sharding import OpSharding, check_memory_kind
 from ferax._src.types.meshes import AbstractMesh, Mesh
@@ -163,7 +162,7 @@ def spec_names(part) -> tuple:
 Index = tuple[slice, ...]
 
 
-class Sharding(abc.ABC):
+class Sharding(abc.ABC):  # noqa: B024 (the kinds register; nothing derives from it)
     """Where an array lies. A kind gives `_device_list` and `_cuts`; the rest follows."""
 
     @property

@@ -157,8 +157,8 @@ _ROWS: tuple[tuple[str, Any, Any, bool, str, str], ...] = (
     ("jax2tf_associative_scan_reductions", False, bool, no, NONE, "for jax2tf"),
     ("jax2tf_default_native_serialization", True, bool, no, NONE, "for jax2tf"),
     # -- looking for mistakes --------------------------------------------------------------------------------
-    ("jax_debug_nans", False, bool, yes, CALL, "look for nan in every result, then name the operation"),
-    ("jax_debug_infs", False, bool, yes, CALL, "look for inf in every result, then name the operation"),
+    ("jax_debug_nans", False, bool, yes, TRACE, "look for nan in every result, then name the operation"),
+    ("jax_debug_infs", False, bool, yes, TRACE, "look for inf in every result, then name the operation"),
     ("jax_error_checking_behavior_nan", "ignore", IGNORE_RAISE, yes, TRACE,
      "for jax.experimental.error_check"),
     ("jax_error_checking_behavior_divide", "ignore", IGNORE_RAISE, yes, TRACE,

@@ -1,0 +1,107 @@
+"""Complex numbers: their parts, conjugates, angles, and whether there are any."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ferax._src.numpy import util
+from ferax._src.numpy.rows import SAME, renamed, unary
+from ferax._src.ops import compare, elementwise as ops
+from ferax._src.ops.convert import convert
+from ferax._src.ops.zeros import full_like
+from ferax._src.runtime.fused import fused
+from ferax._src.types import dtypes
+
+conjugate = unary("conjugate", ops.conj, SAME, "Complex conjugate; real numbers are their own.", kinds="c",
+                  otherwise=util.as_array)
+conj = renamed(conjugate, "conj")
+_real = unary("real", ops.real, SAME, "", kinds="c", otherwise=util.as_array)
+_imag = unary("imag", ops.imag, SAME, "", kinds="c", otherwise=lambda x: full_like(x, 0))
+
+
+def real(val, /):
+    """Real part; real numbers are their own."""
+    return _real(val)
+
+
+def imag(val, /):
+    """Imaginary part; zeros, of the same dtype, for real numbers."""
+    return _imag(val)
+
+
+def angle(z, deg=False):
+    """Angle of complex numbers in the plane, counterclockwise from the positive real axis.
+
+    Parameters
+    ----------
+    z : array
+    deg : bool; in degrees, else in radians
+
+    Returns
+    -------
+    Array of floats, in (-pi, pi]
+    """
+    util.check_arraylike("angle", z)
+    return _angle(util.operand(z), deg=bool(deg))
+
+
+@fused(static=("deg",))
+def _angle(z, *, deg):
+    z = util.as_array(z)
+    kind = util.dtype_kind(z)
+    if kind == "c":
+        re, im = ops.real(z), ops.imag(z)
+    else:
+        re, im = z, full_like(z, 0)
+        if kind != "f" or not z.shape:
+            re, im = [convert(x, dtypes.default_float_dtype()) for x in (re, im)]
+    result = ops.atan2(im, re)
+    return ops.mul(result, util.const(result, 180 / math.pi)) if deg else result
+
+
+@fused
+def _is_complex(x):
+    x = util.as_array(x)
+    if util.dtype_kind(x) != "c":
+        return full_like(x, False, dtype=dtypes.bool_)
+    im = ops.imag(x)
+    return compare.ne(im, util.const(im, 0))
+
+
+@fused
+def _is_real(x):
+    x = util.as_array(x)
+    if util.dtype_kind(x) != "c":
+        return full_like(x, True, dtype=dtypes.bool_)
+    im = ops.imag(x)
+    return compare.eq(im, util.const(im, 0))
+
+
+def iscomplex(x):
+    """Whether each element has an imaginary part other than 0."""
+    util.check_arraylike("iscomplex", x)
+    return _is_complex(util.operand(x))
+
+
+def isreal(x):
+    """Whether each element has an imaginary part of 0."""
+    util.check_arraylike("isreal", x)
+    return _is_real(util.operand(x))
+
+
+def iscomplexobj(x) -> bool:
+    """Whether a value is complex by its dtype, whatever its imaginary part is."""
+    if x is None:
+        return False
+    try:
+        dtype = x.dtype if hasattr(x, "dtype") else dtypes.dtype_of(x)
+    except (TypeError, ValueError):
+        return bool(np.iscomplexobj(x))
+    return dtypes.kind_of(dtype) == "c"
+
+
+def isrealobj(x) -> bool:
+    """Whether a value is not complex by its dtype."""
+    return not iscomplexobj(x)

@@ -1,0 +1,267 @@
+"""Floats taken apart: special values, signs, neighbours, mantissa and exponent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ferax._src.numpy import util
+from ferax._src.numpy.rows import INEXACT, SAME, binary, composite, unary
+from ferax._src.ops import compare, elementwise as ops
+from ferax._src.ops.convert import bitcast_convert_type, convert
+from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_or, shift_right_logical
+from ferax._src.ops.zeros import full_like
+from ferax._src.runtime.fused import fused
+from ferax._src.types import dtypes
+
+_INTEGER_OF_WIDTH = {bits: np.dtype(f"int{bits}") for bits in (8, 16, 32, 64)}
+
+
+# --- special values -----------------------------------------------------------------------------
+
+def _everywhere(value: bool):
+    return lambda x: full_like(x, value, dtype=dtypes.bool_)
+
+
+def _either_part(fun, combine):
+    return lambda x: combine(fun(ops.real(x)), fun(ops.imag(x)))
+
+
+def _of_kind(on_complex, on_whole: bool):
+    """What is said of complex numbers and of integers, which are all finite."""
+    return lambda x: on_complex(x) if util.dtype_kind(x) == "c" else _everywhere(on_whole)(x)
+
+
+def _is_inf(x):
+    return compare.eq(ops.abs(x), util.const(x, np.inf))
+
+
+def _refuse_complex(name: str):
+    def refuse(x):
+        raise ValueError(f"{name}: positive and negative infinity are not defined for complex numbers, got {x.dtype}; "
+                         "use isinf, or take jnp.real or jnp.imag first")
+    return refuse
+
+
+isfinite = unary("isfinite", ops.is_finite, SAME, "Whether it is neither infinite nor nan.", kinds="f",
+                 otherwise=_of_kind(_either_part(ops.is_finite, bitwise_and), True))
+isnan = unary("isnan", lambda x: compare.ne(x, x), SAME, "Whether it is nan: not equal to itself.")
+isinf = unary("isinf", _is_inf, SAME, "Whether it is infinite, of either sign.", kinds="f",
+              otherwise=_of_kind(_either_part(_is_inf, bitwise_or), False))
+_isposinf = unary("isposinf", lambda x: compare.eq(x, util.const(x, np.inf)), SAME, "", kinds="f",
+                  otherwise=_of_kind(_refuse_complex("isposinf"), False))
+_isneginf = unary("isneginf", lambda x: compare.eq(x, util.const(x, -np.inf)), SAME, "", kinds="f",
+                  otherwise=_of_kind(_refuse_complex("isneginf"), False))
+
+
+def _no_out(name: str, out) -> None:
+    if out is not None:
+        raise NotImplementedError(f"The 'out' argument to jnp.{name} is not supported: arrays cannot be written to.")
+
+
+def isposinf(x, /, out=None):
+    """Whether it is positive infinity."""
+    _no_out("isposinf", out)
+    return _isposinf(x)
+
+
+def isneginf(x, /, out=None):
+    """Whether it is negative infinity."""
+    _no_out("isneginf", out)
+    return _isneginf(x)
+
+
+def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
+    """Numbers in place of nan and infinities.
+
+    Parameters
+    ----------
+    x : array
+    copy : ignored
+    nan : what is put in place of nan
+    posinf, neginf : what is put in place of infinities; by default the largest and least finite number
+
+    Returns
+    -------
+    Array like ``x``
+    """
+    util.check_arraylike("nan_to_num", x)
+    util.check_arraylike_or_none("nan_to_num", nan, posinf, neginf)
+    given = [util.operand(v) for v in (posinf, neginf) if v is not None]
+    return _nan_to_num(util.operand(x), util.operand(nan), *given, given=(posinf is not None, neginf is not None))
+
+
+@fused(static=("given",))
+def _nan_to_num(x, nan, *rest, given):
+    x = util.as_array(x)
+    if util.dtype_kind(x) == "c":
+        return ops.complex(*[_nan_to_num(part(x), nan, *rest, given=given) for part in (ops.real, ops.imag)])
+    dtype = x.dtype
+    if util.dtype_kind(x) != "f":
+        return x
+    info = dtypes.finfo(dtype)
+    replacements = iter(rest)
+    top, bottom = [next(replacements) if own else float(limit) for own, limit in zip(given, (info.max, info.min))]
+    x = util.choose(compare.ne(x, x), util.cast(nan, dtype), x)
+    x = util.choose(compare.eq(x, util.const(x, np.inf)), util.cast(top, dtype), x)
+    return util.choose(compare.eq(x, util.const(x, -np.inf)), util.cast(bottom, dtype), x)
+
+
+# --- signs and neighbours -----------------------------------------------------------------------
+
+def _as_bits(x):
+    """The bits of floats as signed integers, and the dtype of those."""
+    whole = _INTEGER_OF_WIDTH.get(dtypes.itemsize_bits(x.dtype))
+    if whole is None:
+        raise NotImplementedError(f"the bits of {x.dtype} cannot be looked at; convert to float32 first")
+    return bitcast_convert_type(x, whole)
+
+
+def _sign_of_float(x):
+    kind = util.dtype_kind(x)
+    if kind == "c":
+        raise ValueError(f"jax.numpy.signbit is not well defined for {x.dtype}")
+    bits = _as_bits(x)
+    return compare.lt(bits, util.const(bits, 0))
+
+
+def _sign_of_whole(x):
+    if util.dtype_kind(x) == "i":
+        return compare.lt(x, util.const(x, 0))
+    return _sign_of_float(x) if util.dtype_kind(x) == "c" else _everywhere(False)(x)
+
+
+signbit = unary("signbit", _sign_of_float, SAME, "Whether the sign bit is set: for negative numbers, and -0.0.", kinds="f",
+                otherwise=_sign_of_whole)
+nextafter = binary("nextafter", ops.nextafter, INEXACT, "The next number after x in the direction of y.", kinds="f",
+                   params=("x", "y"))
+
+
+@composite("copysign", INEXACT, "The magnitude of x1 with the sign of x2.", refuse="c")
+def copysign(x1, x2):
+    size = ops.abs(x1)
+    return util.choose(_sign_of_float(x2), ops.neg(size), size)
+
+
+@composite("spacing", INEXACT, "The distance to the next number away from zero.", params=("x",), refuse="c")
+def spacing(x):
+    inf = util.const(x, np.inf)
+    if x.dtype == np.float16:                               # as NumPy has it: towards infinity
+        return ops.sub(ops.nextafter(x, inf), x)
+    negative = _sign_of_float(x)
+    infinity = util.choose(negative, ops.neg(full_like(x, np.inf)), inf)
+    step = ops.sub(ops.nextafter(x, infinity), x)
+    least = util.const(x, float(dtypes.finfo(x.dtype).smallest_subnormal))
+    # Where the step is flushed to zero it is the least number there is.
+    return util.choose(compare.eq(step, util.const(x, 0)), util.choose(negative, ops.neg(full_like(x, least)), least), step)
+
+
+# --- mantissa and exponent ----------------------------------------------------------------------
+
+def _power_of_two(e, dtype):
+    """``2**e`` for whole floats ``e``, written as bits, so that it is exact. ``e`` must be that of a normal number."""
+    info = dtypes.finfo(dtype)
+    whole = _INTEGER_OF_WIDTH[info.bits]
+    bits = ops.mul(convert(ops.add(e, util.const(e, 1 - int(info.minexp))), whole), whole.type(1 << info.nmant))
+    return bitcast_convert_type(bits, dtype)
+
+
+def _scaled(x, e):
+    """``x * 2**e`` for whole floats ``e`` of twice the range of exponents, in three steps that are each in range."""
+    info = dtypes.finfo(x.dtype)
+    least, most = util.const(e, float(info.minexp)), util.const(e, float(info.maxexp - 1))
+    for _ in range(3):
+        step = ops.max(ops.min(e, most), least)
+        x, e = ops.mul(x, _power_of_two(step, x.dtype)), ops.sub(e, step)
+    return x
+
+
+def _split(x):
+    """Mantissa in [0.5, 1) and exponent (an integer array) of floats; 0, inf and nan are their own mantissa."""
+    dtype = x.dtype
+    info = dtypes.finfo(dtype)
+    whole = _INTEGER_OF_WIDTH[info.bits]
+    tiny = compare.lt(ops.abs(x), util.const(x, float(info.tiny)))
+    lifted = util.choose(tiny, ops.mul(x, util.const(x, float(2 ** info.nmant))), x)    # subnormals made normal
+    bits = _as_bits(lifted)
+    field = bitwise_and(shift_right_logical(bits, whole.type(info.nmant)), whole.type((1 << info.nexp) - 1))
+    e = ops.sub(field, util.choose(tiny, whole.type(-int(info.minexp) + info.nmant), whole.type(-int(info.minexp))))
+    special = bitwise_or(compare.eq(x, util.const(x, 0)), compare.ne(ops.sub(x, x), util.const(x, 0)))
+    e = util.choose(special, whole.type(0), e)
+    return util.choose(special, x, _scaled(x, ops.neg(convert(e, dtype)))), e
+
+
+@fused
+def _frexp(x):
+    (x,) = util.promote_dtypes_inexact(x)
+    if util.dtype_kind(x) == "c":
+        raise TypeError("frexp does not support complex-valued inputs")
+    mantissa, e = _split(x)
+    return mantissa, convert(e, np.dtype(np.int32))
+
+
+def frexp(x, /):
+    """Mantissa and exponent: ``x == mantissa * 2**exponent`` with a mantissa of magnitude in [0.5, 1).
+
+    Parameters
+    ----------
+    x : array of real numbers
+
+    Returns
+    -------
+    (mantissa, exponent) : Arrays; the exponent is of int32. Zero, infinities and nan have exponent 0
+    """
+    util.check_arraylike("frexp", x)
+    return _frexp(util.operand(x))
+
+
+@fused
+def _ldexp(x, e):
+    kinds = util.dtype_kind(x), util.dtype_kind(e)
+    if kinds[0] == "c" or kinds[1] in "fc":
+        raise ValueError(f"ldexp not supported for input types {(util.aval_of(x).dtype, util.aval_of(e).dtype)}: the first "
+                         "must be real, the second integer")
+    (x,) = util.promote_dtypes_inexact(x)
+    x, e = util.broadcast_all("ldexp", x, util.cast(e, x.dtype))
+    mantissa, own = _split(x)
+    info = dtypes.finfo(x.dtype)
+    limit = float(2 * (info.maxexp - int(info.minexp)))
+    total = ops.add(convert(own, x.dtype), ops.max(ops.min(e, util.const(e, limit)), util.const(e, -limit)))
+    # A mantissa of at most 1 with one more power of two left stays in range as long as the result does.
+    return _scaled(mantissa, total)
+
+
+def ldexp(x1, x2, /):
+    """``x1 * 2**x2`` for an integer x2.
+
+    Parameters
+    ----------
+    x1 : array of real numbers
+    x2 : array of integers
+
+    Returns
+    -------
+    Array of the inexact dtype of x1
+    """
+    util.check_arraylike("ldexp", x1, x2)
+    return _ldexp(util.operand(x1), util.operand(x2))
+
+
+@fused
+def _modf(x):
+    (x,) = util.promote_dtypes_inexact(x)
+    if util.dtype_kind(x) == "c":
+        raise TypeError("modf does not support complex-valued inputs")
+    whole = util.choose(compare.ge(x, util.const(x, 0)), ops.floor(x), ops.ceil(x))
+    return ops.sub(x, whole), whole
+
+
+def modf(x, /, out=None):
+    """Fractional and whole part of each element, both with its sign.
+
+    Returns
+    -------
+    (fraction, whole) : Arrays of floats
+    """
+    util.check_arraylike("modf", x)
+    _no_out("modf", out)
+    return _modf(util.operand(x))

@@ -1,0 +1,614 @@
+"""Reductions: sum, prod, max, min, any, all, and what is made of them: mean, average, var, std, ptp, count_nonzero.
+
+All take ``axis`` (None, an int or a tuple), ``keepdims``, and most ``where`` (a mask that broadcasts against the array)
+and ``initial``. `reduce` does the work, on the dtype that the table says: sums of booleans and small integers are
+taken in the default integer, those of 16-bit floats in float32, and rounded at the end.
+
+A sum over a float32 array, the common case, is one operation and is dispatched as such. All else is one fused program.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ferax._src.numpy.fusing import fused_optional
+from ferax._src.numpy.util import (
+    broadcast_to, check_arraylike, choose, const, ensure_arraylike, promote_dtypes_inexact, shape_of)
+from ferax._src.ops import compare, elementwise, elementwise_bits, elementwise_complex
+from ferax._src.ops.base import numpy_scalar
+from ferax._src.ops.broadcasting import expand_dims, reduce_sum, reduce_sum_p
+from ferax._src.ops.convert import as_array, convert
+from ferax._src.ops.reduce import reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod, reduce_xor
+from ferax._src.ops.shape import reshape
+from ferax._src.ops.static import normalize_axes
+from ferax._src.ops.zeros import full
+from ferax._src.tracing.core import Array, state
+from ferax._src.types import dtypes
+
+_bool = dtypes.bool_
+_float32 = np.dtype(np.float32)
+_HALVES = (np.dtype(np.float16), dtypes.bfloat16)
+_PLAIN = frozenset({_float32, np.dtype(np.float64), np.dtype(np.complex64), np.dtype(np.complex128)})
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+class Reduction(NamedTuple):
+    """What a reduction does with numbers and with booleans, and what it gives for nothing at all."""
+
+    reduce: Callable
+    combine: Callable
+    reduce_bools: Callable
+    combine_bools: Callable
+    identity: float
+    has_identity: bool = True
+
+
+_TABLE = {
+    "sum": Reduction(reduce_sum, elementwise.add, reduce_or, elementwise_bits.bitwise_or, 0),
+    "prod": Reduction(reduce_prod, elementwise.mul, reduce_and, elementwise_bits.bitwise_and, 1),
+    "max": Reduction(reduce_max, elementwise.max, reduce_or, elementwise_bits.bitwise_or, -np.inf, False),
+    "min": Reduction(reduce_min, elementwise.min, reduce_and, elementwise_bits.bitwise_and, np.inf, False),
+    "any": Reduction(reduce_or, elementwise_bits.bitwise_or, reduce_or, elementwise_bits.bitwise_or, 0),
+    "all": Reduction(reduce_and, elementwise_bits.bitwise_and, reduce_and, elementwise_bits.bitwise_and, 1),
+    "bitwise_and": Reduction(reduce_and, elementwise_bits.bitwise_and, reduce_and, elementwise_bits.bitwise_and, -1),
+    "bitwise_or": Reduction(reduce_or, elementwise_bits.bitwise_or, reduce_or, elementwise_bits.bitwise_or, 0),
+    "bitwise_xor": Reduction(reduce_xor, elementwise_bits.bitwise_xor, reduce_xor, elementwise_bits.bitwise_xor, 0),
+}
+
+
+def identity_of(kind: str, dtype):
+    """What the reduction of nothing is, as a number of ``dtype``: minus infinity, or the smallest there is, for max."""
+    value = _TABLE[kind].identity
+    if dtype == _bool:
+        return np.bool_(value > 0 or kind == "bitwise_and")
+    if value not in (np.inf, -np.inf):
+        return numpy_scalar(value, dtype)
+    letter = dtypes.kind_of(dtype)
+    if letter == "c" or (letter == "f" and dtypes.supports_inf(dtype)):
+        return dtype.type(value)
+    info = dtypes.finfo(dtype) if letter == "f" else dtypes.iinfo(dtype)
+    return dtype.type(info.min if value < 0 else info.max)
+
+
+# --- the work -----------------------------------------------------------------------------------
+
+class _How(NamedTuple):
+    """All that is static of a reduction."""
+
+    kind: str
+    axes: tuple[int, ...]
+    keepdims: bool
+    compute: Any        # dtype in which it is computed
+    result: Any         # dtype of the result
+
+
+@fused_optional(static=("how",))
+def _reduce(a, where, initial, *, how):
+    kind, axes, keepdims, compute, result = how
+    row = _TABLE[kind]
+    is_bool = compute == _bool
+    a = convert(a, compute)
+    if where is not None:
+        a = choose(where, a, identity_of(kind, compute))
+    out = (row.reduce_bools if is_bool else row.reduce)(a, axes)
+    if initial is not None:
+        out = (row.combine_bools if is_bool else row.combine)(convert(initial, compute), out)
+    if keepdims:
+        out = expand_dims(out, axes)
+    return convert(out, result)
+
+
+def reduce(name: str, kind: str, a, axis, keepdims, where=None, initial=None, *, compute=None, result=None):
+    """Reduce with row ``kind`` of the table, in dtype ``compute`` (by default that of ``a``), giving dtype ``result``."""
+    axes = axes_of(axis, a.ndim)
+    if where is not None:
+        where = check_where(name, where)
+    if initial is not None:
+        check_arraylike(name, initial)
+        if shape_of(initial):
+            raise ValueError(f"initial value must be a scalar. Got array of shape {shape_of(initial)}")
+    elif not _TABLE[kind].has_identity:
+        if where is not None:
+            raise ValueError(f"reduction operation {name} does not have an identity, so to use a where mask one has to "
+                             "specify 'initial'")
+        shape = a.shape
+        if not builtins.all([shape[i] for i in axes]):
+            raise ValueError(f"zero-size array to reduction operation {name} which has no identity: shape {shape}, "
+                             f"axes {axes}. Give it one with initial=")
+    compute = a.dtype if compute is None else compute
+    return _reduce(a, where, initial, how=_How(kind, axes, bool(keepdims), compute, compute if result is None else result))
+
+
+_ALL_AXES = [tuple(range(n)) for n in range(16)]
+
+
+def axes_of(axis, ndim: int) -> tuple[int, ...]:
+    """The axes that an ``axis=`` argument names, counted from the front."""
+    if axis is None:
+        return _ALL_AXES[ndim] if ndim < 16 else tuple(range(ndim))
+    return normalize_axes(axis, ndim)
+
+
+def check_where(name: str, where):
+    """A ``where=`` argument as an array of booleans."""
+    if where is None:
+        return None
+    where = ensure_arraylike(name, where)
+    if where.dtype != _bool:
+        raise ValueError(f"jnp.{name}: where must be None or a boolean array; got where.dtype={where.dtype!r}.")
+    return where
+
+
+def reject_out(name: str, out) -> None:
+    """Refuse ``out=``: arrays cannot be written to."""
+    if out is not None:
+        raise NotImplementedError(f"The 'out' argument to jnp.{name} is not supported.")
+
+
+def promote_integer_dtype(dtype):
+    """The dtype in which integers are added up: at least the default width."""
+    letter = dtypes.kind_of(dtype)
+    if letter == "b":
+        return dtypes.default_int_dtype()
+    if letter in "iu":
+        default = dtypes.default_int_dtype() if letter == "i" else dtypes.default_uint_dtype()
+        if dtypes.itemsize_bits(dtype) < dtypes.itemsize_bits(default):
+            return default
+    return dtype
+
+
+def upcast_half(dtype):
+    """The dtype in which floats are added up: float32 for those of 16 bits."""
+    return _float32 if dtype in _HALVES else dtype
+
+
+def _arithmetic(name: str, kind: str, a, axis, dtype, out, keepdims, initial, where, promote_integers):
+    """sum and prod."""
+    reject_out(name, out)
+    a = ensure_arraylike(name, a)
+    if dtype is None:
+        result = dtypes.to_numeric_dtype(a.dtype)
+        if promote_integers:
+            result = promote_integer_dtype(result)
+        compute = upcast_half(result)
+    else:
+        result = compute = dtypes.check_user_dtype(dtype, name)
+    return reduce(name, kind, a, axis, keepdims, where, initial, compute=compute, result=result)
+
+
+def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None,  # noqa: A001
+        promote_integers=True):
+    """Sum of the elements, over all or some axes.
+
+    Parameters
+    ----------
+    a : array-like
+    axis : int, tuple of int, or None for all axes
+    dtype : dtype of the result and of the computation; by default that of ``a``, at least the default integer
+    out : not supported
+    keepdims : whether the axes stay, with size 1
+    initial : number to start from
+    where : boolean array that broadcasts to ``a``; what it leaves out counts as 0
+    promote_integers : whether integers narrower than the default are summed in the default
+
+    Returns
+    -------
+    array
+        Sums of float16 and bfloat16 are computed in float32.
+
+    References
+    ----------
+    ``numpy.sum``
+    """
+    if isinstance(a, Array) and dtype is None and out is None and initial is None and where is None and not keepdims:
+        aval = a.aval
+        if aval.dtype in _PLAIN and not aval.weak_type:     # one operation
+            return state.trace.process(
+                reduce_sum_p, (a,), {"axes": axes_of(axis, len(aval.shape)), "out_sharding": None})[0]
+    return _arithmetic("sum", "sum", a, axis, dtype, out, keepdims, initial, where, promote_integers)
+
+
+def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None, promote_integers=True):
+    """Product of the elements, over all or some axes.
+
+    Parameters
+    ----------
+    a, axis, dtype, out, keepdims, initial, where, promote_integers : as in `sum`; what ``where`` leaves out counts as 1
+
+    Returns
+    -------
+    array
+
+    References
+    ----------
+    ``numpy.prod``
+    """
+    return _arithmetic("prod", "prod", a, axis, dtype, out, keepdims, initial, where, promote_integers)
+
+
+def max(a, axis=None, out=None, keepdims=False, initial=None, where=None):  # noqa: A001
+    """Largest element, over all or some axes; nan if there is one.
+
+    Parameters
+    ----------
+    a : array-like
+    axis : int, tuple of int, or None for all axes
+    out : not supported
+    keepdims : whether the axes stay, with size 1
+    initial : smallest value that the result may have; needed for empty axes and with ``where``
+    where : boolean array that broadcasts to ``a``: which elements to look at
+
+    Returns
+    -------
+    array of the dtype of ``a``
+
+    Raises
+    ------
+    ValueError : for an axis of size 0, or ``where``, without ``initial``.
+
+    References
+    ----------
+    ``numpy.max``
+    """
+    reject_out("max", out)
+    return reduce("max", "max", ensure_arraylike("max", a), axis, keepdims, where, initial)
+
+
+def min(a, axis=None, out=None, keepdims=False, initial=None, where=None):  # noqa: A001
+    """Smallest element, over all or some axes; nan if there is one.
+
+    Parameters
+    ----------
+    a, axis, out, keepdims, where : as in `max`
+    initial : largest value that the result may have
+
+    Returns
+    -------
+    array of the dtype of ``a``
+
+    References
+    ----------
+    ``numpy.min``
+    """
+    reject_out("min", out)
+    return reduce("min", "min", ensure_arraylike("min", a), axis, keepdims, where, initial)
+
+
+def amax(a, axis=None, out=None, keepdims=False, initial=None, where=None):
+    """Another name of `max`."""
+    return max(a, axis=axis, out=out, keepdims=keepdims, initial=initial, where=where)
+
+
+def amin(a, axis=None, out=None, keepdims=False, initial=None, where=None):
+    """Another name of `min`."""
+    return min(a, axis=axis, out=out, keepdims=keepdims, initial=initial, where=where)
+
+
+def minmax(a, axis=None, out=None, keepdims=False, initial=None, where=None):
+    """`min` and `max` at once, as a pair.
+
+    Parameters
+    ----------
+    a, axis, out, keepdims, initial, where : as in `max`; ``initial`` may be a pair, for min and for max
+
+    Returns
+    -------
+    tuple of two arrays
+    """
+    reject_out("minmax", out)
+    low, high = initial if isinstance(initial, (tuple, list)) else (initial, initial)
+    return min(a, axis, None, keepdims, low, where), max(a, axis, None, keepdims, high, where)
+
+
+def all(a, axis=None, out=None, keepdims=False, *, where=None):  # noqa: A001
+    """Whether all elements are true (not zero), over all or some axes.
+
+    Parameters
+    ----------
+    a : array-like
+    axis : int, tuple of int, or None for all axes
+    out : not supported
+    keepdims : whether the axes stay, with size 1
+    where : boolean array that broadcasts to ``a``: which elements to look at
+
+    Returns
+    -------
+    array of bool
+
+    References
+    ----------
+    ``numpy.all``
+    """
+    reject_out("all", out)
+    return reduce("all", "all", ensure_arraylike("all", a), axis, keepdims, where, compute=_bool)
+
+
+def any(a, axis=None, out=None, keepdims=False, *, where=None):  # noqa: A001
+    """Whether any element is true (not zero), over all or some axes.
+
+    Parameters
+    ----------
+    a, axis, out, keepdims, where : as in `all`
+
+    Returns
+    -------
+    array of bool
+
+    References
+    ----------
+    ``numpy.any``
+    """
+    reject_out("any", out)
+    return reduce("any", "any", ensure_arraylike("any", a), axis, keepdims, where, compute=_bool)
+
+
+def reduce_bits(kind: str, a, axis=None, keepdims=False, initial=None, where=None):
+    """Reduce integers or booleans with ``kind``: bitwise_and, bitwise_or or bitwise_xor."""
+    a = ensure_arraylike(f"reduce_{kind}", a)
+    if dtypes.kind_of(a.dtype) not in "biu":
+        raise ValueError(f"integer argument required; got dtype={a.dtype}")
+    return reduce(f"reduce_{kind}", kind, a, axis, keepdims, where, initial)
+
+
+# --- means --------------------------------------------------------------------------------------
+
+def count(a, axis, keepdims, where, dtype):
+    """How many elements a mean is over: a number, or an array where a mask decides it."""
+    if where is None:
+        return int(np.prod([a.shape[i] for i in axes_of(axis, a.ndim)], dtype=np.int64))
+    return sum(broadcast_to(where, a.shape), axis, dtype=dtype, keepdims=keepdims)
+
+
+@fused_optional(static=("how",))
+def _mean(a, where, *, how):
+    _, axes, keepdims, compute, result = how
+    n = count(a, axes, keepdims, where, compute)
+    a = convert(a, compute)
+    if where is not None:
+        a = choose(where, a, identity_of("sum", compute))
+    total = reduce_or(a, axes) if compute == _bool else reduce_sum(a, axes)
+    if keepdims:
+        total = expand_dims(total, axes)
+    if type(n) is int and n == 0 and dtypes.kind_of(compute) in "fc":
+        return full(total.shape, np.nan, result)
+    return convert(elementwise.div(total, n), result)
+
+
+def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
+    """Arithmetic mean, over all or some axes.
+
+    Parameters
+    ----------
+    a : array-like
+    axis : int, tuple of int, or None for all axes
+    dtype : dtype of the result and of the computation; by default that of ``a``, or float for integers
+    out : not supported
+    keepdims : whether the axes stay, with size 1
+    where : boolean array that broadcasts to ``a``: which elements to take
+
+    Returns
+    -------
+    array
+        The mean of nothing is nan. Means of float16 and bfloat16 are computed in float32.
+
+    References
+    ----------
+    ``numpy.mean``
+    """
+    reject_out("mean", out)
+    a = a if isinstance(a, Array) else ensure_arraylike("mean", a)
+    if dtype is None:
+        result = a.dtype
+        if result not in _PLAIN:
+            result = dtypes.to_inexact_dtype(result)
+        compute = upcast_half(result)
+    else:
+        result = compute = dtypes.check_user_dtype(dtype, "mean")
+    if where is not None:
+        where = check_where("mean", where)
+    axes = axes_of(axis, a.ndim)
+    return _mean(a, where, how=_How("mean", axes, bool(keepdims), compute, result))
+
+
+def average(a, axis=None, weights=None, returned=False, keepdims=False):
+    """Weighted mean, over all or some axes.
+
+    Parameters
+    ----------
+    a : array-like
+    axis : int, tuple of int, or None for all axes
+    weights : array-like of the shape of ``a``, or of its shape along the axes
+    returned : whether to answer the sum of the weights too
+    keepdims : whether the axes stay, with size 1
+
+    Returns
+    -------
+    array, or a pair of arrays if ``returned``
+
+    References
+    ----------
+    ``numpy.average``
+    """
+    if weights is None:
+        (a,) = promote_dtypes_inexact(ensure_arraylike("average", a))
+        avg = mean(a, axis=axis, keepdims=keepdims)
+        weights_sum = full((), count(a, axis, False, None, avg.dtype), avg.dtype) if returned else None
+    else:
+        a, weights = map(as_array, promote_dtypes_inexact(*ensure_arraylike("average", a, weights)))
+        axes = axes_of(axis, a.ndim)
+        if a.shape != weights.shape:
+            if axis is None:
+                raise ValueError("Axis must be specified when shapes of a and weights differ.")
+            if weights.shape != tuple([a.shape[i] for i in axes]):
+                raise ValueError("Shape of weights must be consistent with shape of a along specified axis: got weights of "
+                                 f"shape {weights.shape} for a of shape {a.shape} along {axis}.")
+            order = tuple(sorted(range(len(axes)), key=axes.__getitem__))
+            weights = reshape(weights, tuple([n if i in axes else 1 for i, n in enumerate(a.shape)]), order)
+        weights_sum = sum(weights, axis=axis, keepdims=keepdims)
+        avg = elementwise.div(sum(elementwise.mul(a, weights), axis=axis, keepdims=keepdims),
+                              broadcast_to(weights_sum, _reduced_shape(a, axes, keepdims)))
+    if not returned:
+        return avg
+    return avg, broadcast_to(weights_sum, avg.shape)
+
+
+def _reduced_shape(a, axes, keepdims) -> tuple[int, ...]:
+    return tuple([1 if i in axes else n for i, n in enumerate(a.shape) if keepdims or i not in axes])
+
+
+# --- spread -------------------------------------------------------------------------------------
+
+def var_dtypes(name: str, dtype, asked):
+    """The dtype in which a variance is computed, and that of the result, which is real."""
+    if asked is not None:
+        asked = dtypes.check_user_dtype(asked, name)
+        if dtypes.kind_of(dtype) == "c" and dtypes.kind_of(asked) != "c":
+            raise ValueError(f"jax.numpy.{name} does not take a real dtype for complex values: what the result should be is "
+                             "not clear. Take the variance of jnp.real(a) and jnp.imag(a)")
+        return upcast_half(asked), asked
+    compute = dtypes.to_inexact_dtype(dtype)
+    return upcast_half(compute), dtypes.to_floating_dtype(compute)
+
+
+@fused_optional(static=("how", "root"))
+def _var(a, where, given_mean, correction, *, how, root):
+    static_correction, axes, keepdims, compute, result = how
+    a = convert(a, compute)
+    if given_mean is None:
+        given_mean = mean(a, axes, dtype=compute, keepdims=True, where=where)
+    else:
+        given_mean = convert(given_mean, compute)
+    centered = elementwise.sub(a, _same_rank(given_mean, a.ndim))
+    if dtypes.kind_of(compute) == "c":
+        centered = elementwise_complex.real(elementwise.mul(centered, elementwise_complex.conj(centered)))
+        compute = centered.dtype
+    else:
+        centered = elementwise.square(centered)
+    total = sum(centered, axes, dtype=compute, keepdims=keepdims, where=where)
+    n = count(a, axes, keepdims, where, compute)
+    if correction is None and type(n) is int:
+        n = n - static_correction
+        out = elementwise.div(total, n) if n > 0 else full(total.shape, np.nan, total.dtype)
+    else:
+        c = static_correction if correction is None else convert(correction, compute)
+        if type(n) is int:
+            n = compute.type(n)
+        n = elementwise.sub(n, c)
+        out = elementwise.div(total, n)
+        out = choose(compare.gt(n, const(n, 0)), out, np.nan)
+    out = convert(out, result)
+    return elementwise.sqrt(out) if root else out
+
+
+def _same_rank(x, ndim: int):
+    return x if x.ndim in (0, ndim) else expand_dims(x, tuple(range(ndim - x.ndim)))
+
+
+def _variance(name, a, axis, dtype, out, ddof, keepdims, where, mean, correction, root):
+    if correction is None:
+        correction = ddof
+    elif not isinstance(ddof, int) or ddof != 0:
+        raise ValueError("ddof and correction can't be provided simultaneously.")
+    reject_out(name, out)
+    a = ensure_arraylike(name, a)
+    if root and dtype is not None and dtypes.kind_of(dtypes.check_user_dtype(dtype, name)) not in "fc":
+        raise ValueError(f"dtype argument to jnp.{name} must be inexact; got {dtype}")
+    compute, result = var_dtypes(name, a.dtype, dtype)
+    where = check_where(name, where)
+    if mean is not None:
+        mean = ensure_arraylike(name, mean)
+    static = type(correction) in (int, float)
+    how = _How(correction if static else 0, axes_of(axis, a.ndim), bool(keepdims), compute, result)
+    return _var(a, where, mean, None if static else ensure_arraylike(name, correction), how=how, root=root)
+
+
+def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=None, mean=None, correction=None):
+    """Variance: the mean of squared distances from the mean, over all or some axes.
+
+    Parameters
+    ----------
+    a : array-like; for complex numbers the distance is the absolute value
+    axis : int, tuple of int, or None for all axes
+    dtype : dtype of the result; by default the real dtype of ``a``, or float for integers
+    out : not supported
+    ddof, correction : the sum is divided by ``n - correction``; two names of one number
+    keepdims : whether the axes stay, with size 1
+    where : boolean array that broadcasts to ``a``: which elements to take
+    mean : the mean, if known, with the axes kept
+
+    Returns
+    -------
+    array; nan where ``n - correction`` is not positive
+
+    References
+    ----------
+    ``numpy.var``
+    """
+    return _variance("var", a, axis, dtype, out, ddof, keepdims, where, mean, correction, False)
+
+
+def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=None, mean=None, correction=None):
+    """Standard deviation: the square root of the variance, over all or some axes.
+
+    Parameters
+    ----------
+    a, axis, dtype, out, ddof, keepdims, where, mean, correction : as in `var`
+
+    Returns
+    -------
+    array
+
+    References
+    ----------
+    ``numpy.std``
+    """
+    return _variance("std", a, axis, dtype, out, ddof, keepdims, where, mean, correction, True)
+
+
+def ptp(a, axis=None, out=None, keepdims=False):
+    """Peak to peak: the largest element minus the smallest, over all or some axes.
+
+    Parameters
+    ----------
+    a, axis, out, keepdims : as in `max`
+
+    Returns
+    -------
+    array of the dtype of ``a``
+
+    References
+    ----------
+    ``numpy.ptp``
+    """
+    reject_out("ptp", out)
+    a = ensure_arraylike("ptp", a)
+    return elementwise.sub(max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims))
+
+
+def count_nonzero(a, axis=None, keepdims=False):
+    """How many elements are not zero, over all or some axes.
+
+    Parameters
+    ----------
+    a : array-like
+    axis : int, tuple of int, or None for all axes
+    keepdims : whether the axes stay, with size 1
+
+    Returns
+    -------
+    array of the default integer dtype
+
+    References
+    ----------
+    ``numpy.count_nonzero``
+    """
+    a = ensure_arraylike("count_nonzero", a)
+    integer = dtypes.default_int_dtype()
+    if a.dtype != _bool:
+        a = compare.ne(a, const(a, 0))
+    return reduce("count_nonzero", "sum", a, axis, keepdims, compute=integer)
