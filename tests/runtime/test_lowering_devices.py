@@ -135,7 +135,9 @@ def test_constraints_of_both_kinds_mix(mesh):
 def test_a_mesh_in_another_order(mesh):
     backwards = Mesh(mesh.devices[::-1], ("x", "y"))
     cut = NamedSharding(backwards, P("x"))
-    out, sharding = run(trace_to_jaxpr(lambda x: constrain.bind(x, sharding=cut), [WHOLE]), mesh, NamedSharding(mesh, P()))
+    out, sharding = run(
+        trace_to_jaxpr(lambda x: constrain.bind(x, sharding=cut), [WHOLE]), mesh, NamedSharding(mesh, P())
+    )
     where = dict(sharding.devices_indices_map(WHOLE.shape))
     assert (out == VALUE).all() and where[mesh.devices[0, 0]][0] == slice(4, 8)
 
@@ -151,7 +153,11 @@ def test_manual_regions_with_hidden_constants(mesh):
             return [x]
 
         def lower(self, ctx, x, c):
-            attrs = {"start_indices": ctx.i64s((0, 0)), "limit_indices": ctx.i64s((4, 4)), "strides": ctx.i64s((1, 1))}
+            attrs = {
+                "start_indices": ctx.i64s((0, 0)),
+                "limit_indices": ctx.i64s((4, 4)),
+                "strides": ctx.i64s((1, 1)),
+            }
             return ctx.emit("stablehlo.add", (x, ctx.op("stablehlo.slice", (c,), None, attrs).result))
 
     half = AddHalf()

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from ferax._src.runtime import devices
+from ferax._src.runtime import devices, dispatch  # noqa: F401 (dispatch makes operations run)
 from ferax._src.runtime.array import ArrayImpl
 from ferax._src.runtime.transfer import (
     array_from_host,

@@ -8,6 +8,8 @@ import numpy as np
 
 from ferax._src.api.arguments import as_index_tuple, check_arraylike, check_callable, name_of, resolve_indices
 from ferax._src.ops.zeros import instantiate_zeros
+from ferax._src.runtime.devices import default_sharding, on_clear
+from ferax._src.runtime.transfer import as_array as as_device_array
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Zero
 from ferax._src.tracing.staging import trace_to_jaxpr
@@ -161,7 +163,22 @@ def _unit_cotangent(ans, holomorphic, fun, api):
             hint = "If you use integer inputs, use ferax.vjp directly, or convert the result to a floating dtype."
         raise TypeError(f"{api} requires real-valued outputs (output dtype that is a sub-dtype of np.floating), but "
                         f"{name_of(fun)} gave {dtypes.dtype_name(aval.dtype)}. {hint}")
-    return aval.dtype.type(1)
+    return _one(aval.dtype)
+
+
+_ones: dict[tuple, core.Array] = {}              # (dtype, default device) -> the array 1, for eager gradients
+on_clear(_ones.clear)
+
+
+def _one(dtype):
+    """The number 1, where everything is eager as an array that is already on the device."""
+    if not core.is_evaluating():
+        return dtype.type(1)
+    key = dtype, default_sharding()
+    found = _ones.get(key)
+    if found is None or found.is_deleted():
+        found = _ones[key] = as_device_array(dtype.type(1))
+    return found
 
 
 def _check_input(x, holomorphic, allow_int, api, tree) -> None:

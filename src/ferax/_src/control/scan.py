@@ -83,7 +83,7 @@ class Scan(Primitive):
             return self.transpose_rest(cts, args, linear, jaxpr=jaxpr, length=length, num_consts=num_consts,
                                        num_carry=num_carry, reverse=reverse, unroll=unroll)
         ct_ys = [type(ct) is not Zero for ct in cts[num_carry:]]
-        accumulate = [True] * sum(consts) + [False] * (num_carry + sum(xs))
+        accumulate = (True,) * sum(consts) + (False,) * (num_carry + sum(xs))
 
         def step(ct_carry):
             return transpose_jaxpr(jaxpr, linear, ct_carry + ct_ys, accumulate)

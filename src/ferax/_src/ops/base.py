@@ -62,6 +62,8 @@ def operand(name: str, x, position: int | None = None):
     TypeError : if it is none of these.
     """
     if isinstance(x, (Array, np.ndarray, np.generic)) or type(x) in _PYTHON_SCALARS:
+        if type(x) is np.ndarray and x.dtype == dtypes.float0:
+            raise float0_error(name, position)
         return x
     if hasattr(x, "__jax_array__"):
         return operand(name, x.__jax_array__(), position)
@@ -120,10 +122,7 @@ def check_dtypes(primitive: Elementwise, avals) -> None:
         if dtypes.kind_of(aval.dtype) in accepts:
             continue
         if aval.dtype == dtypes.float0:
-            raise TypeError(
-                f"{name} was called with a float0 at position {i}. float0 is the dtype of tangents of integers and booleans "
-                "and takes part in no operation. If you did not expect one, a gradient with respect to an integer argument "
-                "may have been asked for; np.zeros(x.shape, float) makes ordinary zeros of it.")
+            raise float0_error(name, i)
         at = f" at position {i}" if len(avals) > 1 else ""
         raise TypeError(f"{name} does not accept dtype {dtypes.dtype_name(aval.dtype)}{at}. "
                         f"Accepted dtypes{at} are subtypes of {_kinds_text(accepts)}.")
@@ -139,6 +138,14 @@ def check_same_dtypes(name: str, avals) -> None:
             names = ", ".join(dtypes.dtype_name(a.dtype) for a in avals)
             raise TypeError(f"lax.{name} requires arguments to have the same dtypes, got {names}. Convert one of them with "
                             f"lax.convert_element_type; the functions of ferax.numpy promote dtypes by themselves.")
+
+
+def float0_error(name: str, position: int | None) -> TypeError:
+    """The error for arithmetic with a value that stands for no tangent."""
+    return TypeError(
+        f"{name} was called with a float0 at position {position or 0}. float0 is the dtype of tangents of integers and booleans "
+        "and takes part in no operation. If you did not expect one, a gradient with respect to an integer argument may have "
+        "been asked for; np.zeros(x.shape, float) makes ordinary zeros of it.")
 
 
 def _kinds_text(letters: str) -> str:

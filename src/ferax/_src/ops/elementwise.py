@@ -13,7 +13,7 @@ import math
 from ferax._src.ops.accuracy import AccuracyMode, Tolerance, as_accuracy  # noqa: F401
 from ferax._src.ops.base import (
     ANY, FLOAT, INEXACT, NUMBER, REAL, SIGNED, Elementwise, add, add_p, binary, lower_with, operand, prepare,  # noqa: F401
-    unary)
+    scalar_like, unary)
 from ferax._src.ops.compare import eq, ge
 from ferax._src.ops.convert import convert
 from ferax._src.ops.elementwise_complex import complex, conj, imag, real
@@ -24,6 +24,11 @@ from ferax._src.types import dtypes
 
 def is_complex(x) -> bool:
     return dtypes.kind_of(x.dtype) == "c"
+
+
+def numbers_like(x, *values) -> list:
+    """Numbers of the dtype of ``x``, for operations none of whose operands has it."""
+    return [scalar_like(value, x.aval) for value in values]
 
 
 # --- arithmetic ---------------------------------------------------------------------------------
@@ -114,7 +119,7 @@ def _minus_truncated(x):
 
 def _share(x, ans, y):
     """The derivative of an extremum with respect to ``x``: 1 where ``x`` attains it, half where ``y`` does too."""
-    return select_n(eq(x, ans), 0, select_n(eq(y, ans), 1, 0.5))
+    return select_n(eq(x, ans), 0, select_n(eq(y, ans), *numbers_like(ans, 1, 0.5)))
 
 
 def _lower_extremum(op: str, direction: str):
@@ -147,7 +152,7 @@ def _abs_tangent(t, ans, x):
     if is_complex(x):                           # d|x| = Re(conj(x) dx) / |x|
         scale = convert(select_n(eq(ans, 0), ans, 1), x.dtype)
         return real(mul(t, div(conj(x), scale)))
-    return mul(t, select_n(ge(x, 0), -1, 1))
+    return mul(t, select_n(ge(x, 0), *numbers_like(ans, -1, 1)))
 
 
 def _lower_sign(ctx, x):

@@ -50,7 +50,7 @@ class Entry:
     def __init__(self, program: CompiledProgram, out_tree: PyTreeDef, routes: Sequence[int] | None = None):
         self.program = program
         self.donates = program.donates
-        self.run = _runner(program, out_tree, routes)
+        self.run: Callable[[list, Sequence[ArrayImpl]], Any] = _runner(program, out_tree, routes)
 
 
 def _runner(program: CompiledProgram, out_tree: PyTreeDef, routes) -> Callable[[list, list], Any]:
@@ -63,11 +63,7 @@ def _runner(program: CompiledProgram, out_tree: PyTreeDef, routes) -> Callable[[
             outs = run_flat(bufs)
             return unflatten([outs[r] if r >= 0 else arrays[~r] for r in routes])
         return run_routed
-    if len(program.out_sigs) == 1 and out_tree.num_nodes == 1:
-        single = program.single_runner()
-        return lambda bufs, arrays: single(bufs)
-    run_flat = program.run_buffers
-    return lambda bufs, arrays: unflatten(run_flat(bufs))
+    return program.runner(None if out_tree.num_nodes == 1 and len(program.out_sigs) == 1 else unflatten)
 
 
 def make_call(fun: Callable, miss: Callable[[tuple, dict], tuple[Any, Entry | None]], *, static_argnums: Sequence[int] = (),

@@ -5,7 +5,8 @@ runs it. A program is made at the first application. For primitives that hold ja
 (`ClosedJaxpr.cache`), so that it goes when the jaxpr goes, for all others on the primitive.
 
 The configuration enters keys as a small number: comparing the tuple of flags with the last one seen is quicker than
-hashing it.
+hashing it. There are two such numbers, one of all flags, for traced functions, and one of those that a single operation
+depends on.
 """
 
 from __future__ import annotations
@@ -28,23 +29,19 @@ _trace_context = config.trace_context
 # --- the configuration as a number --------------------------------------------------------------
 
 _context_numbers: dict[tuple, int] = {}
-_last_context: tuple[tuple, int] = ((), -1)
+_last_context: tuple[tuple, int, int] = ((), -1, -1)
+
+# Options that matter while a function is traced, but not to what one given operation compiles to.
+_OF_TRACING = ("jax_numpy_dtype_promotion", "jax_numpy_rank_promotion", "jax_explicit_x64_dtypes", "jax_disable_jit",
+               "ferax_axis_env")
 
 
-def _context_changed(context: tuple) -> tuple[tuple, int]:
+def _context_changed(context: tuple) -> tuple[tuple, int, int]:
     global _last_context
-    number = _context_numbers.get(context)
-    if number is None:
-        number = _context_numbers[context] = len(_context_numbers)
-    _last_context = pair = (context, number)
-    return pair
-
-
-def context_number() -> int:
-    """A number for the present configuration; equal numbers mean equal configurations."""
-    context = _trace_context()
-    pair = _last_context                        # one read: another thread may change it meanwhile
-    return pair[1] if pair[0] == context else _context_changed(context)[1]
+    of_programs = tuple([value for name, value in zip(config.trace_context_names(), context) if name not in _OF_TRACING])
+    numbers = [_context_numbers.setdefault(values, len(_context_numbers)) for values in (context, ("program", *of_programs))]
+    _last_context = found = (context, *numbers)
+    return found
 
 
 # --- applying a primitive -----------------------------------------------------------------------
@@ -55,7 +52,7 @@ def process(self: EvalTrace, primitive: Primitive, args, params) -> list:
     pair = _last_context
     if pair[0] != context:
         pair = _context_changed(context)
-    key: list[Any] = [pair[1]]
+    key: list[Any] = [pair[2]]
     bufs = []
     for x in args:
         if type(x) is not ArrayImpl:

@@ -84,20 +84,18 @@ def _prepare(fun, args, statics, cache: dict, key: tuple):
 
     closed = trace_to_jaxpr(flat, [x.aval for x in arrays], DebugInfo(func_name=name, transform="eager"))
     program = compile_program(closed, [x._sig for x in arrays], name=name)
-    run = _shaped(program.run_buffers, shape, program)
+    run = _runner(shape, program)
     remember(cache, key, run)
     return run
 
 
-def _shaped(run_flat, shape, program):
-    """``run_flat`` with its list of results in the shape that the function gave them."""
+def _runner(shape, program):
+    """A function from buffers to the results in the shape that the user's function gave them."""
     if shape is list:
-        return run_flat
-    if shape is not None:
-        if hasattr(shape, "_fields"):           # a namedtuple
-            return lambda bufs: shape(*run_flat(bufs))
-        return lambda bufs: tuple(run_flat(bufs))
-    return program.single_runner()
+        return program.run_buffers
+    if shape is not None and hasattr(shape, "_fields"):
+        return program.runner(shape._make)      # a namedtuple
+    return program.runner(shape)
 
 
 def is_eager() -> bool:

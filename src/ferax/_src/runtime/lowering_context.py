@@ -305,22 +305,22 @@ class LoweringContext(Builder):
             self.tokens[effect], results = results[0], results[1:]
         return [self._on_all_devices(r) for r in results] if on_one else results
 
-    def _on_all_devices(self, value: Any) -> Any:
-        """A value that one device has, as one that all have."""
-        attrs = {"mhlo.sharding": self.string("{replicated}")}
-        return self.custom_call("Sharding", (value,), [value.type], "", api_version=1, attrs=attrs)[0]
-
     def _on_one_device(self, count: int) -> Any:
         """The sharding of an operation with ``count`` results that the program's first device alone runs."""
-        bench, meshes = self.bench, self.state.meshes
-        symbol = "maximal_mesh_0"
-        if symbol not in meshes:
-            meshes[symbol] = symbol
-            self.state.symbols.add(symbol)
-            place = mlir.InsertionPoint.at_block_begin(self.state.module.body)
-            described = {"sym_name": bench.string(symbol), "mesh": bench.sdy_mesh((), (0,))}
-            create("sdy.mesh", [], [], described, None, 0, bench.unknown, place)
-        return bench.sdy_shardings([bench.sdy_sharding(symbol, ())] * count)
+        symbol = self._mesh("first_device", (), (0,))
+        return self.bench.sdy_shardings([self.bench.sdy_sharding(symbol, ())] * count)
+
+    def _on_all_devices(self, value: Any) -> Any:
+        """A value that one device has, as one that all have."""
+        symbol = self._mesh("all_devices", [("all", self.state.num_partitions)], ())
+        attrs = {"sharding": self.bench.sdy_sharding(symbol, [((), True)] * value.type.rank)}
+        return self.op("sdy.sharding_constraint", (value,), [value.type], attrs).result
+
+    def _mesh(self, name: str, axes: Sequence[tuple[str, int]], order: Sequence[int]) -> str:
+        found = self.state.meshes.get(name)
+        if found is None:
+            found = self.state.meshes[name] = self.state.write_mesh(name, axes, order)
+        return found
 
     # Several devices ------------------------------------------------------------------------------------------------
 

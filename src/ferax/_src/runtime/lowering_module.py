@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ferax._src.engine import mlir
 from ferax._src.ir.jaxpr import ClosedJaxpr, Jaxpr, jaxprs_in_params
 from ferax._src.runtime.array import ArrayImpl
 from ferax._src.types import dtypes
@@ -74,6 +75,15 @@ class ModuleState:
         while symbol in self.symbols:
             symbol, count = f"{name}_{count}", count + 1
         self.symbols.add(symbol)
+        return symbol
+
+    def write_mesh(self, name: str, axes: Sequence[tuple[str, int]], device_order: Sequence[int]) -> str:
+        """Writes an ``sdy.mesh`` and answers its symbol; an empty ``device_order`` means 0, 1, 2, ..."""
+        symbol = self.fresh_symbol(name)
+        bench = self.bench
+        attributes = {"sym_name": bench.string(symbol), "mesh": bench.sdy_mesh(axes, device_order)}
+        place = mlir.InsertionPoint.at_block_begin(self.module.body)
+        mlir.create("sdy.mesh", [], [], attributes, None, 0, bench.unknown, place)
         return symbol
 
 

@@ -1,7 +1,8 @@
 """Shardings inside a module: on arguments and results, as constraints, and regions where each device has its own part.
 
-A named sharding becomes Shardy's ``#sdy.sharding`` over an ``sdy.mesh`` of the module; any other one its XLA text in
-``mhlo.sharding``, which Shardy's import reads as well.
+All are written for the Shardy partitioner, as ``#sdy.sharding`` over an ``sdy.mesh`` of the module.  A named sharding
+brings its mesh; one in XLA's own terms gets a mesh made for it, with an axis per tiled dimension.  (XLA's text form in
+``mhlo.sharding`` is read only by the older partitioner.)
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ferax._src.engine import mlir
+from ferax._src.engine.sharding import OpSharding
 from ferax._src.runtime.array import physical_aval
 from ferax._src.runtime.lowering_context import LoweringContext
 from ferax._src.runtime.lowering_module import ModuleState
@@ -19,24 +20,13 @@ from ferax._src.types.shardings import UNCONSTRAINED, NamedSharding, spec_names
 def mesh_symbol(state: ModuleState, mesh: Any) -> str:
     """The name of the module's ``sdy.mesh`` for ``mesh``, written at its first use."""
     found = state.meshes.get(mesh)
+    return found if found is not None else _write_mesh(state, mesh, _axes(mesh), _device_order(state, mesh))
+
+
+def _write_mesh(state: ModuleState, key: Any, axes: Sequence[tuple[str, int]], order: Sequence[int]) -> str:
+    found = state.meshes.get(key)
     if found is None:
-        bench = state.bench
-        found = state.meshes[mesh] = "mesh" if not state.meshes else f"mesh_{len(state.meshes)}"
-        state.symbols.add(found)
-        attributes = {
-            "sym_name": bench.string(found),
-            "mesh": bench.sdy_mesh(_axes(mesh), _device_order(state, mesh)),
-        }
-        mlir.create(
-            "sdy.mesh",
-            [],
-            [],
-            attributes,
-            None,
-            0,
-            bench.unknown,
-            mlir.InsertionPoint.at_block_begin(state.module.body),
-        )
+        found = state.meshes[key] = state.write_mesh("mesh", axes, order)
     return found
 
 
@@ -69,27 +59,48 @@ def named_sharding_attribute(
     )
 
 
+def tiled_sharding_attribute(state: ModuleState, hlo: Any, ndim: int) -> Any:
+    """``#sdy.sharding<...>`` for a sharding in XLA's own terms."""
+    bench = state.bench
+    if not hlo.is_tiled():  # replicated, or nothing that an array can have
+        return bench.sdy_sharding(_tile_mesh(state, (state.num_partitions,), ()), [((), True)] * ndim)
+    tiles = tuple(hlo.tile_assignment_dimensions())
+    order = tuple(hlo.tile_assignment_devices())
+    symbol = _tile_mesh(state, tiles, () if order == tuple(range(len(order))) else order)
+    dims = [((f"d{i}",) if tiles[i] > 1 else (), True) for i in range(ndim)]
+    unreduced = [
+        f"d{ndim + i}" for i, kind in enumerate(hlo.subgroup_types()) if kind == OpSharding.Type.UNREDUCED
+    ]
+    return bench.sdy_sharding(symbol, dims, (), unreduced)
+
+
+def _tile_mesh(state: ModuleState, tiles: tuple[int, ...], order: tuple[int, ...]) -> str:
+    """The module's mesh with an axis ``d<i>`` for each entry of a tile assignment."""
+    return _write_mesh(
+        state, ("tiles", tiles, order), [(f"d{i}", size) for i, size in enumerate(tiles)], order
+    )
+
+
+def sharding_attribute(state: ModuleState, sharding: Any, ndim: int) -> Any:
+    """The Shardy attribute for an array of ``ndim`` (physical) dimensions."""
+    if isinstance(sharding, NamedSharding):
+        return named_sharding_attribute(state, sharding, ndim)
+    return tiled_sharding_attribute(state, sharding._to_xla_hlo_sharding(ndim), ndim)
+
+
 def sharding_attributes(state: ModuleState, sharding: Any, aval: Any) -> dict[str, Any]:
-    """The attributes that pin an argument, a result or an operation to a sharding."""
+    """The attributes that pin an argument or a result to a sharding."""
     if sharding is None or state.num_partitions == 1:
         return {}
-    ndim = physical_aval(aval).ndim
-    if isinstance(sharding, NamedSharding):
-        return {"sdy.sharding": named_sharding_attribute(state, sharding, ndim)}
-    return {"mhlo.sharding": state.bench.string(str(sharding._to_xla_hlo_sharding(ndim)))}
+    return {"sdy.sharding": sharding_attribute(state, sharding, physical_aval(aval).ndim)}
 
 
 def constrain(ctx: LoweringContext, value: Any, aval: Any, sharding: Any) -> Any:
     """``value``, asked to be laid out as ``sharding``."""
-    state = ctx.state
-    if sharding is None or state.num_partitions == 1:
+    if sharding is None or ctx.state.num_partitions == 1:
         return value
-    ndim = physical_aval(aval).ndim
-    if isinstance(sharding, NamedSharding):
-        attrs = {"sharding": named_sharding_attribute(state, sharding, ndim)}
-        return ctx.op("sdy.sharding_constraint", (value,), [value.type], attrs).result
-    attrs = {"mhlo.sharding": ctx.string(str(sharding._to_xla_hlo_sharding(ndim)))}
-    return ctx.custom_call("Sharding", (value,), [value.type], "", api_version=1, attrs=attrs)[0]
+    attrs = {"sharding": sharding_attribute(ctx.state, sharding, physical_aval(aval).ndim)}
+    return ctx.op("sdy.sharding_constraint", (value,), [value.type], attrs).result
 
 
 def manual_computation(

@@ -53,15 +53,28 @@ class CompiledProgram:
         """Run on arrays, NumPy arrays or numbers; answers the list of results."""
         return self.run_buffers([a._buf if type(a) is ArrayImpl else as_array(a)._buf for a in args])
 
-    def single_runner(self) -> Callable[[list], ArrayImpl]:
-        """`run_buffers` for a program of one result, answering it without a list around."""
+    def runner(self, unflatten: Callable[[Any], Any] | None) -> Callable[..., Any]:
+        """`run_buffers` that gives the results another form: ``unflatten(results)``, or the only result for None.
+
+        The function takes and ignores a second argument, to be called as those of `callpath` are.
+        """
         if not self.is_plain:
             run = self.run_buffers
-            return lambda bufs: run(bufs)[0]
-        execute, (sig,) = self.executable.execute_sharded, self.out_sigs
-        handlers = [sig.handler]
+            if unflatten is None:
+                return lambda bufs, _=None: run(bufs)[0]
+            return lambda bufs, _=None: unflatten(run(bufs))
+        execute, sigs = self.executable.execute_sharded, self.out_sigs
+        handlers = [s.handler for s in sigs]
+        if unflatten is not None:
+            def run_many(bufs, _=None):
+                try:
+                    return unflatten(map(ArrayImpl, execute(bufs).consume_with_handlers(handlers), sigs))
+                except Exception as error:
+                    raise failure(error, bufs) from None
+            return run_many
+        (sig,) = sigs
 
-        def run_one(bufs):
+        def run_one(bufs, _=None):
             try:
                 return ArrayImpl(execute(bufs).consume_with_handlers(handlers)[0], sig)
             except Exception as error:

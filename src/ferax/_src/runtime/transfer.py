@@ -14,7 +14,7 @@ import numpy as np
 
 from ferax._src import engine
 from ferax._src.engine import buffers
-from ferax._src.runtime import devices
+from ferax._src.runtime import devices, lowering_shardings
 from ferax._src.runtime.array import ArrayImpl, Signature, scatter, signature
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Tracer
@@ -238,8 +238,7 @@ class DevicePut(Primitive):
     def lower(self, ctx, x, *, sharding):
         if sharding is None or type(sharding) is SingleDeviceSharding:
             return [x]                          # inside a program there is one place: the program's own
-        constrain = getattr(ctx, "constrain_sharding", None)
-        return [x if constrain is None else constrain(x, ctx.avals_in[0], sharding)]
+        return [lowering_shardings.constrain(ctx, x, ctx.avals_in[0], sharding)]
 
     def jvp(self, primals, tangents, *, sharding):
         (x,), (t,) = primals, tangents

@@ -416,23 +416,23 @@ class Zero:
 
 
 class MappedAxis:
-    """The axis that a batching rule adds: its size, and its name if it has one."""
+    """The axis that a batching rule adds: its size, and its name if it has one. Interned."""
 
     __slots__ = ("size", "name", "spmd_name")
+    _interned: dict[tuple, MappedAxis] = {}
 
-    def __init__(self, size: int, name=None, spmd_name=None):
-        self.size = size
-        self.name = name
-        self.spmd_name = spmd_name
+    size: int
+    name: Any
+    spmd_name: Any
 
-    def _key(self):
-        return self.size, self.name, self.spmd_name
-
-    def __eq__(self, other) -> bool:
-        return isinstance(other, MappedAxis) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
+    def __new__(cls, size: int, name=None, spmd_name=None) -> MappedAxis:
+        key = size, name, spmd_name
+        found = cls._interned.get(key)
+        if found is None:
+            found = object.__new__(cls)
+            found.size, found.name, found.spmd_name = key
+            remember(cls._interned, key, found)
+        return found
 
     def __repr__(self) -> str:
         return f"MappedAxis(size={self.size}, name={self.name!r})"

@@ -31,6 +31,7 @@ from ferax._src.util.config_options import CALL, NONE, OPTIONS, TRACE, Option
 
 unset = engine.unset
 trace_context = engine.trace_context
+trace_context_names = engine.trace_context_names
 
 _TRUE = {"1", "true", "yes", "on", "t", "y"}
 _FALSE = {"0", "false", "no", "off", "f", "n"}
