@@ -2,8 +2,7 @@
 #
 #   make demo        train a network on handwritten digits (under a minute)
 #   make test        everything that must hold: `make check`, then all tests
-#   make check       quick: format, lint, types, the order of the floors, the smoke test
-#   make format      put the sources into the form that `make check` wants
+#   make check       quick: lint, types, the order of the floors, the smoke test
 #   make bench       the benchmarks against JAX, which gets an environment of its own (`make bench-env`)
 #   make clean       remove the environments and everything written
 
@@ -16,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JAX_VERSION := 0.10.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-env clean
+.PHONY: help demo test check bench bench-env clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -28,14 +27,9 @@ test: check
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 check: $(VENV)/.stamp-dev
-	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_tiny.py
-
-format: $(VENV)/.stamp-dev
-	$(BIN)/ruff check --fix-only --exit-zero .
-	$(BIN)/ruff format .
 
 bench: $(VENV)/.stamp-demo bench-env
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done

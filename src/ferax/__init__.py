@@ -43,4 +43,5 @@ __getattr__, __dir__, __all__ = lazy_names(
     submodules=(
         "ad_checkpoint custom_derivatives debug dtypes errors experimental lax nn numpy random sharding "
         "tree tree_util"),
+    first="ferax._src.numpy.array_methods",
 )

@@ -89,7 +89,9 @@ def test_put_copies_unless_told_otherwise(device):
 
 def test_one_array_for_several_devices(client):
     devices = client.devices()
-    sharding = GSPMDSharding(devices, engine.HloSharding.from_string("{devices=[2,2]<=[4] last_tile_dim_replicate}"))
+    sharding = GSPMDSharding(
+        devices, engine.HloSharding.from_string("{devices=[2,2]<=[4] last_tile_dim_replicate}")
+    )
     a, b = np.ones(4, np.float32), np.zeros(4, np.float32)
     x = engine.put(V8, sharding, [a, a, b, b], devices)
     assert [float(np.asarray(s)[0]) for s in engine.shards(x)] == [1, 1, 0, 0]

@@ -586,3 +586,21 @@ def test_second_derivatives():
     np.testing.assert_allclose(derivative(first(lambda x: el.integer_pow(x, 4)), x), 12 * x ** 2, rtol=1e-12)
     np.testing.assert_allclose(derivative(first(el.tanh), x), -2 * np.tanh(x) / np.cosh(x) ** 2, rtol=1e-10)
     assert math.isclose(float(derivative(first(el.exp), x)[0]), math.exp(0.3), rel_tol=1e-12)
+
+
+@pytest.mark.parametrize("row", [pytest.param(r, id=r.name) for r in ROWS if r.smooth])
+@pytest.mark.parametrize("wide_defaults", [False, True])
+def test_tangents_have_the_type_of_the_result(row, wide_defaults):
+    for dtype in row.kinds:
+        weak_kinds = (False, True) if dtype in ("float32", "complex64") and not wide_defaults else (False,)
+        for weak in weak_kinds:
+            a = aval((2, 3), dtypes.as_dtype(dtype), weak)
+            if not a.is_differentiable or not wide_defaults and dtype in ("float64", "complex128"):
+                continue
+            active = [i in row.active for i in range(row.arity)]
+            with config.enable_x64(wide_defaults):
+                closed = trace_to_jaxpr(
+                    lambda *xs: sum(jvp_flat(flat(row.fn), xs, [x if on else None for x, on in zip(xs, active)]), []),
+                    [a] * row.arity)
+            out, tangent = closed.out_avals
+            assert tangent == out.to_tangent_aval(), (dtype, weak)

@@ -68,4 +68,12 @@ from ferax._src.engine.sharding import (
     SingleDeviceShardingBase,
     TiledShardingBase,
 )
-from ferax._src.engine.state import Config, guard_lib, real_jax_loaded, set_switches, trace_context, trace_context_names, unset
+from ferax._src.engine.state import (
+    Config,
+    guard_lib,
+    real_jax_loaded,
+    set_switches,
+    trace_context,
+    trace_context_names,
+    unset,
+)

@@ -361,6 +361,14 @@ class Workbench(DialectAttributes):
         block = function.regions[0].blocks.append(*inputs, arg_locs=[self.unknown] * len(inputs))
         return function, block
 
+    def new_mesh(
+        self, module: Any, name: str, axes: Sequence[tuple[str, int]], device_order: Sequence[int]
+    ) -> None:
+        """An ``sdy.mesh``; an empty ``device_order`` means 0, 1, 2, ..."""
+        attributes = {"sym_name": self.string(name), "mesh": self.sdy_mesh(axes, device_order)}
+        place = ir.InsertionPoint.at_block_begin(module.body)
+        create("sdy.mesh", [], [], attributes, None, 0, self.unknown, place)
+
     def finish_function(
         self,
         function: Any,

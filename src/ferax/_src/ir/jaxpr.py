@@ -1,7 +1,7 @@
 """The jaxpr: Ferax's intermediate representation.
 
 A jaxpr is a straight-line typed program. `Var` is a variable with a type, `Literal` a scalar written
-in place, `Eqn` one application of a primitive, `Jaxpr` a list of equations with inputs and outputs,
+in place (both in `ir/atoms.py`), `Eqn` one application of a primitive, `Jaxpr` a list of equations with inputs and outputs,
 `ClosedJaxpr` a jaxpr with the values of its constants. Programs are made by tracing (floor 3), rewritten
 by tracing again (floor 6), and lowered to StableHLO (floor 4).
 """
@@ -10,44 +10,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ferax._src.ir.atoms import Atom, DropVar as DropVar, Literal as Literal, Var
+from ferax._src.ir.printer import pp_eqn_alone, pp_jaxpr
 from ferax._src.types.avals import AbstractValue
 
 Effects = frozenset
 no_effects: Effects = frozenset()
-
-
-class Var:
-    """A typed variable. Its identity is its name; letters are given when it is printed."""
-
-    __slots__ = ("aval", "__weakref__")
-
-    def __init__(self, aval: AbstractValue):
-        self.aval = aval
-
-    def __repr__(self) -> str:
-        return f"Var({self.aval})"
-
-
-class DropVar(Var):
-    """A result that nothing reads; printed as ``_``."""
-
-    __slots__ = ()
-
-
-class Literal:
-    """A scalar constant written into an equation."""
-
-    __slots__ = ("val", "aval")
-
-    def __init__(self, val: Any, aval: AbstractValue):
-        self.val = val
-        self.aval = aval
-
-    def __repr__(self) -> str:
-        return f"{self.val}:{self.aval}"
-
-
-Atom = Var | Literal
 
 
 class Eqn:
@@ -70,7 +38,6 @@ class Eqn:
         return Eqn(**fields)
 
     def __repr__(self) -> str:
-        from ferax._src.ir.printer import pp_eqn_alone  # lazy: the printer is needed only when one prints
         return pp_eqn_alone(self)
 
 
@@ -114,7 +81,6 @@ class Jaxpr:
         return self.pretty_print()
 
     def pretty_print(self, **settings) -> str:
-        from ferax._src.ir.printer import pp_jaxpr  # lazy: the printer is needed only when one prints
         return pp_jaxpr(self, **settings)
 
 

@@ -11,13 +11,16 @@ Constvars stand before the semicolon. Names run a, b, ..., z, ba, ...; results n
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ferax._src.ir.jaxpr import ClosedJaxpr, DropVar, Eqn, Jaxpr, Literal
+from ferax._src.ir.atoms import DropVar, Literal
 from ferax._src.types.avals import ShapedArray
 from ferax._src.util import source as source_info
+
+if TYPE_CHECKING:  # jaxprs print themselves with this module, so it knows them by their shape alone
+    from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr
 
 _WIDTH = 100
 
@@ -67,6 +70,11 @@ def pp_eqn_alone(eqn: Eqn) -> str:
     return "\n".join(_Printer(Names(), False, True, True, False).eqn(eqn, used=None))
 
 
+def is_jaxpr(value) -> bool:
+    """Whether ``value`` is a jaxpr, open or closed."""
+    return hasattr(value, "eqns")
+
+
 class _Printer:
     def __init__(self, names, source, shapes, custom, name_stack):
         self.names = names
@@ -88,7 +96,7 @@ class _Printer:
         return f"{name}:{v.aval.str_short()}" if self.shapes else name
 
     def jaxpr(self, jaxpr: Jaxpr | ClosedJaxpr) -> list[str]:
-        inner = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
+        inner = getattr(jaxpr, "jaxpr", jaxpr)
         used = {v for e in inner.eqns for v in e.invars if type(v) is not Literal}
         used.update(v for v in inner.outvars if type(v) is not Literal)
         consts = "".join(f" {self.binder(v)}" for v in inner.constvars)
@@ -129,9 +137,9 @@ class _Printer:
         return lines
 
     def param(self, key: str, value) -> list[str]:
-        if isinstance(value, (Jaxpr, ClosedJaxpr)):
+        if is_jaxpr(value):
             return self.jaxpr(value)
-        if isinstance(value, (tuple, list)) and any(isinstance(x, (Jaxpr, ClosedJaxpr)) for x in value):
+        if isinstance(value, (tuple, list)) and any(map(is_jaxpr, value)):
             return ["(", *("  " + line for x in value for line in self.jaxpr(x)), ")"]
         if isinstance(value, np.dtype):
             return [value.name]

@@ -7,20 +7,21 @@ import operator
 
 import numpy as np
 
+from ferax._src.numpy.gathering import add_at, take_along
 from ferax._src.numpy.manipulation import atleast_1d, atleast_2d, atleast_3d, index_tuple
 from ferax._src.numpy.util import cast, check_arraylike, ensure_arraylike, promote_dtypes
 from ferax._src.ops import joining, shape as ops_shape
-from ferax._src.ops.broadcasting import broadcast_in_dim_p, expand_dims, transpose
-from ferax._src.ops.convert import as_array
+from ferax._src.ops.broadcasting import broadcast_in_dim_p, broadcast_to, expand_dims
+from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.cumulative import cumsum
-from ferax._src.ops.gather import index_take
 from ferax._src.ops.static import as_static_int, normalize_axis
 from ferax._src.ops.zeros import full
-from ferax._src.numpy.histograms import bincount
 from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Array, Tracer
 from ferax._src.types import dtypes
 from ferax._src.util import errors
+
+_int32 = np.dtype(np.int32)
 
 
 def _operands(name: str, arrays, dtype) -> list:
@@ -396,13 +397,15 @@ def _repeat_each(a, *, times, axis):
 
 @fused(static=("total", "axis"))
 def _repeat_by(a, repeats, *, total, axis):
-    # Which element each place of the result shows: count the elements that end at or before it.
-    ends = cumsum(repeats, 0)
-    source = cumsum(bincount(ends, length=total), 0)
-    source = ops_shape.reshape(source, (total, 1))
-    moved = index_take(a, (source[:, 0],), (axis,))         # the gathered axis comes first
-    order = [*range(1, axis + 1), 0, *range(axis + 1, a.ndim)]
-    return transpose(moved, tuple(order))
+    # Which element each place of the result shows: as many as end at or before it come before.
+    ends = cumsum(convert(repeats, _int32), 0)
+    ended = add_at(full((total,), 0, _int32), ends, full(ends.shape, 1, _int32))
+    return take_along(a, cumsum(ended, 0), axis)
+
+
+@fused(static=("axis",))
+def _take(a, source, *, axis):
+    return take_along(a, source, axis)
 
 
 def repeat(a, repeats, axis=None, *, total_repeat_length=None, out_sharding=None):
@@ -443,21 +446,11 @@ def repeat(a, repeats, axis=None, *, total_repeat_length=None, out_sharding=None
             raise ValueError(f"repeat: got {counts.size} repeats for an axis of size {size}")
         total = int(counts.sum())
         source = np.repeat(np.arange(size, dtype=np.int32), counts)
-        return _take(a, source, axis) if total else full((*a.shape[:axis], 0, *a.shape[axis + 1:]), 0, a.dtype)
+        return _take(a, source, axis=axis) if total else full((*a.shape[:axis], 0, *a.shape[axis + 1:]), 0, a.dtype)
     total = as_static_int(total_repeat_length, "total_repeat_length")
     shape = (*a.shape[:axis], total, *a.shape[axis + 1:])
     if math.prod(shape) == 0 or size == 0:
         return full(shape, 0, a.dtype)
     repeats = as_array(repeats)
-    repeats = ops_shape.broadcast_to(ops_shape.reshape(repeats, (repeats.size,)), (size,))
+    repeats = broadcast_to(ops_shape.reshape(repeats, (repeats.size,)), (size,))
     return _repeat_by(a, repeats, total=total, axis=axis)
-
-
-@fused(static=("axis",))
-def _take_rows(a, source, *, axis):
-    moved = index_take(a, (source,), (axis,))
-    return transpose(moved, (*range(1, axis + 1), 0, *range(axis + 1, a.ndim)))
-
-
-def _take(a, source, axis):
-    return _take_rows(a, as_array(source), axis=axis)

@@ -22,7 +22,8 @@ from ferax._src.ops import compare, elementwise, elementwise_bits, elementwise_c
 from ferax._src.ops.base import numpy_scalar
 from ferax._src.ops.broadcasting import expand_dims, reduce_sum, reduce_sum_p
 from ferax._src.ops.convert import as_array, convert
-from ferax._src.ops.reduce import reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod, reduce_xor
+from ferax._src.ops.cumulative import reduce_prod
+from ferax._src.ops.reduce import reduce_and, reduce_max, reduce_min, reduce_or, reduce_xor
 from ferax._src.ops.shape import reshape
 from ferax._src.ops.static import normalize_axes
 from ferax._src.ops.zeros import full

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ferax._src.ops.axes import shift_axes
 from ferax._src.ops.base import add
 from ferax._src.ops.broadcasting import inverse_permutation, transpose_p
 from ferax._src.ops.convert import convert
 from ferax._src.ops.precision import (
-    CPU_ALGORITHMS, DotAlgorithm, DotAlgorithmPreset, Precision, canonicalize_precision)
+    CPU_ALGORITHMS,
+    DotAlgorithm,
+    DotAlgorithmPreset,
+    Precision,
+    canonicalize_precision,
+)
 from ferax._src.ops.static import as_static_ints
 from ferax._src.tracing.core import Primitive, Zero, register
 from ferax._src.types import dtypes
@@ -83,8 +90,8 @@ class DotGeneral(Primitive):
     def transpose(self, cts, x, y, *, dimension_numbers, **params):
         (ct,) = cts
         (x_contract, y_contract), (x_batch, y_batch) = dimension_numbers
-        x_kept = [i for i in range(aval_of(x).ndim) if i not in x_contract and i not in x_batch]
-        y_kept = [i for i in range(aval_of(y).ndim) if i not in y_contract and i not in y_batch]
+        x_kept = [i for i in range(np.ndim(x)) if i not in x_contract and i not in x_batch]
+        y_kept = [i for i in range(np.ndim(y)) if i not in y_contract and i not in y_batch]
         n = len(x_batch)
         ct_batch = tuple(range(n))
         ct_x, ct_y = range(n, n + len(x_kept)), range(n + len(x_kept), n + len(x_kept) + len(y_kept))
@@ -146,7 +153,7 @@ def _swapped(params):
 
 def _check_dims(side: str, x, contract, batch) -> None:
     dims = (*contract, *batch)
-    if any([not 0 <= d < x.ndim for d in dims]):
+    if any(not 0 <= d < x.ndim for d in dims):
         raise TypeError(f"dot_general requires {side} dimension numbers to be nonnegative and less than the number of axes of "
                         f"the {side} value, got {side}_batch of {batch} and {side}_contracting of {contract} for {side} of "
                         f"rank {x.ndim}")

@@ -12,7 +12,6 @@ import numpy as np
 
 from ferax._src.ops.axes import move_axis, place_axis
 from ferax._src.ops.base import add
-from ferax._src.ops.broadcasting import broadcast_in_dim_p
 from ferax._src.ops.compare import lt
 from ferax._src.ops.gather import CLIP, gather_p
 from ferax._src.ops.indexing import GatherDimensionNumbers, ScatterDimensionNumbers
@@ -51,7 +50,7 @@ class DynamicSlice(Primitive):
         if len(slice_sizes) != x.ndim:
             raise TypeError(f"dynamic_slice: slice_sizes must have one entry for each dimension, got slice_sizes {slice_sizes} "
                             f"for operand of shape {x.shape}")
-        if any([not 0 <= n <= size for n, size in zip(slice_sizes, x.shape)]):
+        if any(not 0 <= n <= size for n, size in zip(slice_sizes, x.shape)):
             raise TypeError("slice slice_sizes must be less than or equal to operand shape and not negative, got slice_sizes "
                             f"{slice_sizes} for operand shape {x.shape}.")
         return [ShapedArray(slice_sizes, x.dtype, x.weak_type)]
@@ -109,7 +108,7 @@ def _where_it_moves(indices, dims, window, shape):
     """
     moved = tuple([i for i, (n, size) in enumerate(zip(window, shape)) if n != size])
     indices = [x if i in moved else aval_of(x).dtype.type(0) for i, x in enumerate(indices)]
-    return indices, moved, any([dims[i] is not None for i in moved])
+    return indices, moved, any(dims[i] is not None for i in moved)
 
 
 def _index_vectors(indices, dims, size: int):
@@ -133,7 +132,7 @@ class DynamicUpdateSlice(Primitive):
         if update.dtype != x.dtype:
             raise TypeError("dynamic_update_slice requires arguments to have the same dtypes, got "
                             f"{dtypes.dtype_name(x.dtype)}, {dtypes.dtype_name(update.dtype)}.")
-        if any([n > size for n, size in zip(update.shape, x.shape)]):
+        if any(n > size for n, size in zip(update.shape, x.shape)):
             raise TypeError("dynamic_update_slice update shape must be smaller than operand shape, got update shape "
                             f"{update.shape} for operand shape {x.shape}.")
         return [x.update(sharding=None, weak_type=x.weak_type and update.weak_type)]
@@ -151,7 +150,7 @@ class DynamicUpdateSlice(Primitive):
     def transpose(self, cts, x, update, *indices):
         (ct,) = cts
         ct_x = ct_update = None
-        shape = aval_of(update).shape
+        shape = update.shape
         if isinstance(x, ShapedArray):          # what was replaced has no influence
             (ct_x,) = self.bind(ct, zeros(ShapedArray(shape, ct.dtype)), *indices)
         if isinstance(update, ShapedArray):
@@ -160,7 +159,7 @@ class DynamicUpdateSlice(Primitive):
 
     def batch(self, axis, args, dims):
         (x, update, *indices), (d, d_update, *d_indices) = args, dims
-        to = 0 if d is None or any([i is not None for i in d_indices]) else d
+        to = 0 if d is None or any(i is not None for i in d_indices) else d
         x, update = place_axis(x, d, axis.size, to), place_axis(update, d_update, axis.size, to)
         shape, window = [[size for i, size in enumerate(aval_of(a).shape) if i != to] for a in (x, update)]
         indices, moved, mapped = _where_it_moves(indices, d_indices, window, shape)

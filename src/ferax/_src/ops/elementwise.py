@@ -150,7 +150,7 @@ min = binary("min", None, ANY, lambda t, ans, x, y: mul(t, _share(x, ans, y)),
 
 def _abs_tangent(t, ans, x):
     if is_complex(x):                           # d|x| = Re(conj(x) dx) / |x|
-        scale = convert(select_n(eq(ans, 0), ans, 1), x.dtype)
+        scale = convert(select_n(eq(ans, 0), ans, 1), x.dtype, x.weak_type)
         return real(mul(t, div(conj(x), scale)))
     return mul(t, select_n(ge(x, 0), *numbers_like(ans, -1, 1)))
 
@@ -209,7 +209,8 @@ def round(x, rounding_method=RoundingMethod.AWAY_FROM_ZERO):
 def _pow_by_base(t, ans, x, y):
     """y x^(y-1), and 0 for y = 0 whatever x is."""
     down = select_n(eq(y, 0), sub(y, 1), 0)
-    return mul(t, mul(convert(y, x.dtype), pow(x, down)))
+    factor = y if y.dtype == x.dtype else convert(y, x.dtype, x.weak_type)
+    return mul(t, mul(factor, pow(x, down)))
 
 
 def _pow_by_exponent(t, ans, x, y):

@@ -17,8 +17,19 @@ from ferax._src.ops.elementwise import neg, rem
 from ferax._src.ops.elementwise_bits import bitwise_and
 from ferax._src.ops.elementwise_complex import complex, imag, real
 from ferax._src.ops.indexing import (
-    GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers, batch_both, batch_indices, batch_operand,
-    check_scatter, gather_numbers, gather_shape, hashable_numbers, scatter_numbers, window_sizes)
+    GatherDimensionNumbers,
+    GatherScatterMode,
+    ScatterDimensionNumbers,
+    batch_both,
+    batch_indices,
+    batch_operand,
+    check_scatter,
+    gather_numbers,
+    gather_shape,
+    hashable_numbers,
+    scatter_numbers,
+    window_sizes,
+)
 from ferax._src.ops.joining import concatenate
 from ferax._src.ops.reduce import reduce_and
 from ferax._src.ops.select import clamp, select
@@ -340,3 +351,14 @@ def index_take(src, idxs, axes):
     numbers = GatherDimensionNumbers(tuple(range(1, len(shape) - len(axes) + 1)), tuple(sorted(axes)), axes)
     slice_sizes = tuple([1 if i in axes else size for i, size in enumerate(shape)])
     return gather(src, wrapped, numbers, slice_sizes)
+
+
+def take_along(x, index, axis: int):
+    """``x[..., index, ...]`` along an axis, where ``index`` has one entry for each element of the result."""
+    aval = aval_of(x)
+    others = tuple([i for i in range(aval.ndim) if i != axis])
+    numbers = GatherDimensionNumbers((), (axis,), (axis,), others, others)
+    (vectors,) = reshape_p.bind(index, new_sizes=(*aval_of(index).shape, 1), dimensions=None, sharding=None)
+    sizes = tuple([1 if i == axis else min(1, n) for i, n in enumerate(aval.shape)])
+    return gather_p.bind(x, vectors, dimension_numbers=numbers, slice_sizes=sizes, unique_indices=False,
+                         indices_are_sorted=False, mode=PROMISE, fill_value=None)[0]

@@ -28,7 +28,7 @@ class _Joining(Primitive):
 
     def jvp(self, primals, tangents, **params):
         outs = self.bind(*primals, **params)
-        if all([type(t) is Zero for t in tangents]):
+        if all(type(t) is Zero for t in tangents):
             return outs, [Zero.of(outs[0])]
         return outs, self.bind(*[instantiate_zeros(t) for t in tangents], **params)
 
@@ -58,7 +58,7 @@ class Concatenate(_Joining):
                 raise TypeError("Cannot concatenate arrays with shapes that differ in dimensions other than the one being "
                                 f"concatenated: concatenating along dimension {dimension} for shapes {shapes}")
         total = sum([a.shape[dimension] for a in avals])
-        weak = all([a.weak_type for a in avals])
+        weak = all(a.weak_type for a in avals)
         return [ShapedArray((*before, total, *after), first.dtype, weak)]
 
     def lower(self, ctx, *values, dimension):
@@ -66,7 +66,7 @@ class Concatenate(_Joining):
         return [join_values(ctx, values, sizes, dimension)]
 
     def transpose(self, cts, *args, dimension):
-        sizes = tuple([aval_of(x).shape[dimension] for x in args])
+        sizes = tuple([x.shape[dimension] for x in args])
         pieces = split_p.bind(cts[0], sizes=sizes, axis=dimension)
         return [piece if isinstance(x, ShapedArray) else None for x, piece in zip(args, pieces)]
 
@@ -89,7 +89,7 @@ class Stack(_Joining):
             raise ValueError("All input arrays must have the same shape. Got "
                              f"{', '.join(str(a.shape) for a in avals)}")
         shape = (*first.shape[:axis], len(avals), *first.shape[axis:])
-        return [ShapedArray(shape, first.dtype, all([a.weak_type for a in avals]))]
+        return [ShapedArray(shape, first.dtype, all(a.weak_type for a in avals))]
 
     def lower(self, ctx, *values, axis):
         aval = ctx.avals_in[0]

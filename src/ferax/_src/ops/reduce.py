@@ -10,7 +10,12 @@ import numpy as np
 
 from ferax._src.ops.base import lower_as
 from ferax._src.ops.broadcasting import (  # noqa: F401
-    batched_reduction_axes, broadcast_in_dim_p, reduce_sum, reduce_sum_p, reduced_shape)
+    batched_reduction_axes,
+    broadcast_in_dim_p,
+    reduce_sum,
+    reduce_sum_p,
+    reduced_shape,
+)
 from ferax._src.ops.compare import eq, ne
 from ferax._src.ops.convert import convert
 from ferax._src.ops.elementwise import div, max, min, mul

@@ -61,7 +61,7 @@ class ScatterOverwrite(Scatter):
         (ct,) = cts
         ct_x = ct_updates = None
         if isinstance(x, ShapedArray):          # what was overwritten has no influence
-            nothing = zeros(ShapedArray(aval_of(updates).shape, ct.dtype))
+            nothing = zeros(ShapedArray(np.shape(updates), ct.dtype))
             (ct_x,) = self.bind(ct, indices, nothing, dimension_numbers=dimension_numbers, mode=mode, unique_indices=True,
                                 indices_are_sorted=indices_are_sorted, **params)
         if isinstance(updates, ShapedArray):

@@ -11,8 +11,19 @@ import math
 
 from ferax._src.ops.axes import move_axis, shift_axes
 from ferax._src.ops.broadcasting import (  # noqa: F401
-    broadcast, broadcast_in_dim, broadcast_in_dim_p, broadcast_like, broadcast_shapes, broadcast_to,
-    broadcast_to_rank, expand_dims, inverse_permutation, reduce_sum_p, transpose, transpose_p)
+    broadcast,
+    broadcast_in_dim,
+    broadcast_in_dim_p,
+    broadcast_like,
+    broadcast_shapes,
+    broadcast_to,
+    broadcast_to_rank,
+    expand_dims,
+    inverse_permutation,
+    reduce_sum_p,
+    transpose,
+    transpose_p,
+)
 from ferax._src.ops.linear import Linear
 from ferax._src.ops.static import as_static_int, as_static_ints, canonical_shape, normalize_axis
 from ferax._src.tracing.core import Array, Primitive, register

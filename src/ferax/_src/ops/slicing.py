@@ -41,7 +41,7 @@ class Slice(Linear):
         if strides is None:
             shape = tuple([limit - start for start, limit in zip(start_indices, limit_indices)])
         else:
-            if any([stride <= 0 for stride in strides]):
+            if any(stride <= 0 for stride in strides):
                 raise TypeError(f"slice: strides must be positive, got {strides}")
             shape = tuple([-((start - limit) // stride)
                            for start, limit, stride in zip(start_indices, limit_indices, strides)])
@@ -86,11 +86,11 @@ class Pad(Primitive):
         if len(padding_config) != x.ndim:
             raise ValueError("length of padding_config must equal the number of axes of operand, got padding_config "
                              f"{padding_config} for operand shape {x.shape}")
-        if any([interior < 0 for _, _, interior in padding_config]):
+        if any(interior < 0 for _, _, interior in padding_config):
             raise ValueError(f"interior padding in padding_config must be nonnegative, got padding_config {padding_config}")
         shape = tuple([low + high + (size + (size - 1) * interior if size else 0)
                        for size, (low, high, interior) in zip(x.shape, padding_config)])
-        if any([size < 0 for size in shape]):
+        if any(size < 0 for size in shape):
             raise ValueError(f"Dimension size after padding is not at least 0, got result shape {shape}, for padding_config "
                              f"{padding_config} and operand shape {x.shape}")
         return [ShapedArray(shape, x.dtype, x.weak_type and value.weak_type)]
@@ -135,10 +135,10 @@ class Pad(Primitive):
 
 def unpad(ct, padding_config):
     """The elements of a padded array that came from the operand; zeros where padding cut the operand off."""
-    if any([low < 0 or high < 0 for low, high, _ in padding_config]):
+    if any(low < 0 or high < 0 for low, high, _ in padding_config):
         (ct,) = pad_p.bind(ct, ct.dtype.type(0), padding_config=tuple(
             [(max(-low, 0), max(-high, 0), 0) for low, high, _ in padding_config]))
-    if all([low <= 0 and high <= 0 and interior == 0 for low, high, interior in padding_config]):
+    if all(low <= 0 and high <= 0 and interior == 0 for low, high, interior in padding_config):
         return ct
     starts = tuple([max(low, 0) for low, _, _ in padding_config])
     limits = tuple([size - max(high, 0) for size, (_, high, _) in zip(ct.shape, padding_config)])

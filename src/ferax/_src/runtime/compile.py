@@ -9,6 +9,7 @@ not compile with ours is compiled once more without.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 import time
@@ -16,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ferax._src import engine
-from ferax._src.engine import compiler, mlir_text
+from ferax._src.engine import compiler
+from ferax._src.runtime import disk_cache
 from ferax._src.runtime.lowering import Lowered
 from ferax._src.util import config
 
@@ -28,6 +30,7 @@ _DOT_REDUCE = f"{_FUSION}DOT,{_FUSION}REDUCE"
 _INDIVIDUAL_DOT_REDUCE = f"{_FUSION}INDIVIDUAL_DOT,{_FUSION}REDUCE"
 
 _failed_modules: set[bytes] = set()  # hashes of modules that our options could not compile
+_dump_numbers = itertools.count()
 _option_unknown = False  # this jaxlib does not know the option
 
 
@@ -62,6 +65,7 @@ def options_for(
 ) -> Any:
     """The engine's compile options for a lowered program on ``devices``."""
     options = default_options(lowered.platform, lowered.contractions) if defaults else {}
+    options |= _effort_options()
     options |= compiler_options or {}
     partitions, replicas = lowered.num_partitions, lowered.num_replicas
     if partitions * replicas != len(devices):
@@ -79,6 +83,37 @@ def options_for(
         else None,
         propagate_to_outputs=_propagate(lowered, lowered.out_shardings, 0) if many else None,
     )
+
+
+_most_optimizations = config.FLAGS["jax_disable_most_optimizations"]
+_optimization_level = config.FLAGS["jax_optimization_level"]
+_memory_fitting_level = config.FLAGS["jax_memory_fitting_level"]
+_dump_to = config.FLAGS["jax_dump_ir_to"]
+_LEVELS = {"O0": 0, "O1": 1, "O2": 2, "O3": 3}
+
+
+def _effort_options() -> dict[str, Any]:
+    """The options that say how hard to work, from the user's configuration."""
+    options: dict[str, Any] = {}
+    if _most_optimizations.value:
+        options |= {
+            "xla_backend_optimization_level": 0,
+            "xla_llvm_disable_expensive_passes": True,
+        }
+    if _optimization_level.value != "UNKNOWN":
+        options["optimization_level"] = _LEVELS[_optimization_level.value]
+    if _memory_fitting_level.value != "O2":
+        options["memory_fitting_level"] = _LEVELS[_memory_fitting_level.value]
+    return options
+
+
+def _dump(lowered: Lowered) -> None:
+    """Writes the module to the directory of ``jax_dump_ir_to``, if that is set."""
+    where = os.path.expanduser(_dump_to.value)
+    os.makedirs(where, exist_ok=True)
+    path = os.path.join(where, f"ferax_ir{next(_dump_numbers)}_jit_{lowered.name}_compile.mlir")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(lowered.as_text(debug_info=config.FLAGS["jax_include_debug_info_in_dumps"].value))
 
 
 def _propagate(lowered: Lowered, shardings: Sequence[Any], hidden: int) -> list[bool]:
@@ -108,6 +143,8 @@ def compile_lowered(
         logger.log(
             log, "Compiling %s with global shapes and types %s.", _described(lowered), lowered.in_avals
         )
+    if _dump_to.value:
+        _dump(lowered)
     started = time.perf_counter()
     ours = {
         k: v
@@ -148,9 +185,12 @@ def _compile(
     lowered: Lowered, devices: tuple, compiler_options: Mapping[str, Any] | None, defaults: bool
 ) -> Any:
     options = options_for(lowered, devices, compiler_options, defaults)
-    return compiler.compile_module(
-        devices[0].client, lowered.module, devices, options, lowered.host_callbacks
-    )
+    client = devices[0].client
+
+    def run_xla() -> Any:
+        return compiler.compile_module(client, lowered.module, devices, options, lowered.host_callbacks)
+
+    return disk_cache.cached(lowered, devices, options, run_xla)
 
 
 def _described(lowered: Lowered) -> str:
@@ -158,6 +198,8 @@ def _described(lowered: Lowered) -> str:
 
 
 def _module_hash(lowered: Lowered) -> bytes:
+    from ferax._src.engine import mlir_text  # lazy: loads MLIR's bindings
+
     return hashlib.sha256(mlir_text.module_bytecode(lowered.module, locations=False)).digest()
 
 

@@ -36,7 +36,7 @@ _OF_TRACING = ("jax_numpy_dtype_promotion", "jax_numpy_rank_promotion", "jax_exp
                "ferax_axis_env")
 
 
-def _context_changed(context: tuple) -> tuple[tuple, int, int]:
+def _context_changed(context: tuple) -> tuple[Any, ...]:
     global _last_context
     of_programs = tuple([value for name, value in zip(config.trace_context_names(), context) if name not in _OF_TRACING])
     numbers = [_context_numbers.setdefault(values, len(_context_numbers)) for values in (context, ("program", *of_programs))]

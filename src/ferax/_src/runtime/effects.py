@@ -22,7 +22,7 @@ from ferax._src.types.avals import ShapedArray
 from ferax._src.types.shardings import GSPMDSharding, SingleDeviceSharding
 
 
-def failure(error: Exception, bufs: Sequence[Any]) -> Exception:
+def failure(error: Exception, bufs: Sequence[Any]) -> BaseException:
     """What to raise when an execution failed: the callback's own exception, or that an argument was deleted."""
     for buf in bufs:
         if buf.is_deleted():

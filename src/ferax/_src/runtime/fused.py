@@ -66,7 +66,7 @@ def fused(fun: Callable | None = None, *, static: tuple[str, ...] = ()) -> Calla
             return fun(*args, **statics)
         return run(bufs)
 
-    call.fused_programs = cache
+    call.fused_programs = cache  # type: ignore[attr-defined]
     return call
 
 

@@ -15,14 +15,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ferax._src import engine
-from ferax._src.engine import mlir, mlir_text
 from ferax._src.ir.dce import keeps_alive
 from ferax._src.ir.jaxpr import ClosedJaxpr, DebugInfo, Literal
 from ferax._src.runtime.array import physical_aval
-from ferax._src.runtime.lowering_context import LoweringContext
 from ferax._src.runtime.lowering_module import (
     EMBED_LIMIT,
     ModuleState,
@@ -35,10 +33,13 @@ from ferax._src.runtime.lowering_shardings import sharding_attributes
 from ferax._src.tracing.core import Primitive, remember
 from ferax._src.tracing.staging import trace_to_jaxpr
 
+if TYPE_CHECKING:
+    from ferax._src.runtime.lowering_context import LoweringContext
+
+
 __all__ = [
     "EMBED_LIMIT",
     "Lowered",
-    "LoweringContext",
     "Slots",
     "lower_as",
     "lower_by_tracing",
@@ -61,6 +62,7 @@ class Lowered:
         "effects",
         "host_callbacks",
         "keep_alive",
+        "process_bound",
         "in_avals",
         "out_avals",
         "donated",
@@ -84,6 +86,7 @@ class Lowered:
     effects: frozenset
     host_callbacks: list[Callable[..., Any]]
     keep_alive: list[Any]
+    process_bound: bool  # holds addresses of this process: of no use to another
     in_avals: list[Any]  # of the kept arguments
     out_avals: list[Any]
     donated: list[bool]  # of the kept arguments: whether the call takes their memory
@@ -101,10 +104,14 @@ class Lowered:
 
     def as_text(self, *, debug_info: bool = False) -> str:
         """The module as MLIR text."""
+        from ferax._src.engine import mlir_text  # lazy: see lower_jaxpr
+
         return mlir_text.module_text(self.module, debug_info=debug_info)
 
     def as_hlo_text(self) -> str:
         """The module as (unoptimised) HLO text."""
+        from ferax._src.engine import mlir_text  # lazy: see lower_jaxpr
+
         return engine.compiler.xla_computation(mlir_text.module_bytecode(self.module)).as_hlo_text()
 
     @property
@@ -148,6 +155,9 @@ def lower_jaxpr(
     axis_context : what named axes mean in the whole program (for pmap)
     alias_outputs : pair donated arguments with results here; False leaves the pairing to XLA
     """
+    from ferax._src.engine import mlir  # lazy: MLIR's bindings take 40 ms to load
+    from ferax._src.runtime.lowering_context import LoweringContext  # lazy: the same
+
     jaxpr = closed.jaxpr
     debug_info = jaxpr.debug_info
     if num_partitions is None:
@@ -212,6 +222,7 @@ def lower_jaxpr(
         effects=jaxpr.effects,
         host_callbacks=state.host_callbacks,
         keep_alive=state.keep_alive,
+        process_bound=state.process_bound,
         in_avals=in_avals,
         out_avals=out_avals,
         donated=[t is not None for t in aliases],

@@ -25,6 +25,8 @@ create = mlir.create
 class Builder:
     """Writes operations at a place of a module that moves along with the walk over the program."""
 
+    inline: Callable[..., list]  # `LoweringContext` has it: to lower a program needs the rules
+
     def __init__(self, state: ModuleState):
         self.state = state
         self.bench = bench = state.bench

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ferax._src.engine import mlir
 from ferax._src.ir.jaxpr import ClosedJaxpr, Jaxpr, jaxprs_in_params
 from ferax._src.runtime.array import ArrayImpl
 from ferax._src.types import dtypes
@@ -39,6 +38,7 @@ class ModuleState:
         "functions",
         "host_callbacks",
         "keep_alive",
+        "process_bound",
         "channels",
         "meshes",
         "num_replicas",
@@ -60,6 +60,7 @@ class ModuleState:
         self.functions: dict[Any, SubFunction] = {}
         self.host_callbacks: list[Callable[..., Any]] = []
         self.keep_alive: list[Any] = []
+        self.process_bound = False  # a rule that writes an address into the program sets it
         self.channels = 0
         self.meshes: dict[Any, str] = {}  # mesh -> symbol of its sdy.mesh
         self.num_replicas = num_replicas
@@ -80,10 +81,7 @@ class ModuleState:
     def write_mesh(self, name: str, axes: Sequence[tuple[str, int]], device_order: Sequence[int]) -> str:
         """Writes an ``sdy.mesh`` and answers its symbol; an empty ``device_order`` means 0, 1, 2, ..."""
         symbol = self.fresh_symbol(name)
-        bench = self.bench
-        attributes = {"sym_name": bench.string(symbol), "mesh": bench.sdy_mesh(axes, device_order)}
-        place = mlir.InsertionPoint.at_block_begin(self.module.body)
-        mlir.create("sdy.mesh", [], [], attributes, None, 0, bench.unknown, place)
+        self.bench.new_mesh(self.module, symbol, axes, device_order)
         return symbol
 
 

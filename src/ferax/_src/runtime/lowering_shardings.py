@@ -8,13 +8,15 @@ brings its mesh; one in XLA's own terms gets a mesh made for it, with an axis pe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ferax._src.engine.sharding import OpSharding
 from ferax._src.runtime.array import physical_aval
-from ferax._src.runtime.lowering_context import LoweringContext
 from ferax._src.runtime.lowering_module import ModuleState
 from ferax._src.types.shardings import UNCONSTRAINED, NamedSharding, spec_names
+
+if TYPE_CHECKING:
+    from ferax._src.runtime.lowering_context import LoweringContext
 
 
 def mesh_symbol(state: ModuleState, mesh: Any) -> str:

@@ -127,12 +127,20 @@ _SCALARS_KEPT = 1024
 
 
 def scalar_array(value) -> ArrayImpl:
-    """The weakly typed, uncommitted array for a Python scalar, for use as an argument. Do not hand it to users."""
+    """The uncommitted array for a Python scalar (weakly typed) or a NumPy one, for use as an argument.
+
+    It is shared: do not hand it to users, and do not donate it.
+    """
     key = (value, type(value), _x64.value, _default_device.value)
     found = _scalars.get(key)
     if found is not None and value and not found._buf.is_deleted():
         return found
     kind = type(value)
+    if isinstance(value, np.generic):
+        made = array_from_host(value)
+        if value:
+            _keep(key, made)
+        return made
     if kind not in dtypes.python_scalar_dtypes:
         kind = dtypes.python_scalar_base(kind)
         value = kind(value)
@@ -142,10 +150,14 @@ def scalar_array(value) -> ArrayImpl:
         if found is not None and not found._buf.is_deleted():
             return found
     made = from_numpy(np.array(value, dtypes.scalar_type_to_dtype(kind, value)), kind is not bool, own=True)
+    _keep(key, made)
+    return made
+
+
+def _keep(key: tuple, made: ArrayImpl) -> None:
     if len(_scalars) >= _SCALARS_KEPT:
         _scalars.clear()
     _scalars[key] = made
-    return made
 
 
 devices.on_clear(_scalars.clear)
@@ -159,7 +171,11 @@ def as_array(value) -> ArrayImpl:
     kind = type(value)
     if kind is float or kind is int or kind is bool or kind is complex:
         return scalar_array(value)
-    if isinstance(value, (np.ndarray, np.generic)):
+    if kind is np.ndarray:
+        return array_from_host(value)
+    if isinstance(value, np.generic):
+        return scalar_array(value)
+    if isinstance(value, np.ndarray):
         return array_from_host(value)
     if isinstance(value, ArrayImpl):
         return value

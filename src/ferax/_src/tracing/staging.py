@@ -25,6 +25,8 @@ class JaxprTracer(Tracer):
 
     __slots__ = ("var", "eqn")
 
+    _trace: JaxprTrace
+
     def __init__(self, trace: JaxprTrace, var: Var, eqn: Eqn | None = None):
         self._trace = trace
         self.aval = var.aval

@@ -128,7 +128,8 @@ def batch_program(primitive: Primitive, params, avals: tuple, dims: tuple, axis:
     if primitive.splices:
         return batch_jaxpr(params["jaxpr"], dims, axis)
     cache = rule_cache(primitive, params)
-    key = ("batch", primitive, tuple(params.items()), avals, dims, axis, config.axis_env.value)
+    key = ("batch", primitive, tuple(params.items()), avals, dims, axis, config.axis_env.value,
+           config.enable_x64.value)
     found = cache.get(key)
     if found is not None:
         return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ferax._src.ir.jaxpr import ClosedJaxpr
 from ferax._src.ops.axes import place_axis
 from ferax._src.ops.reduce import reduce_and, reduce_or
-from ferax._src.runtime.lowering_context import slots
+from ferax._src.runtime.lowering_module import slots
 from ferax._src.tracing.core import MappedAxis, Primitive, abstract_eval, ascribe
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.types import dtypes

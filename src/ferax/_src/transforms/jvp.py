@@ -15,6 +15,7 @@ from ferax._src.tracing.evaluate import eval_closed
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.program import call_program, rule_cache
 from ferax._src.types.avals import aval_of
+from ferax._src.util import config
 
 
 class JVPTracer(Tracer):
@@ -107,7 +108,7 @@ def jvp_program(primitive: Primitive, params, avals: tuple, active: tuple) -> tu
     if primitive.splices:
         return jvp_jaxpr(params["jaxpr"], active)
     cache = rule_cache(primitive, params)
-    key = ("jvp", primitive, tuple(params.items()), avals, active)
+    key = ("jvp", primitive, tuple(params.items()), avals, active, config.enable_x64.value)
     found = cache.get(key)
     if found is None:
         found = _trace_jvp_rule(primitive, params, avals, active)

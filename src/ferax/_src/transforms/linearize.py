@@ -24,6 +24,7 @@ from ferax._src.transforms.program import call_program, rule_cache
 from ferax._src.transforms.split import Split, split_jaxpr
 from ferax._src.transforms.transpose import transpose_jaxpr
 from ferax._src.types.avals import aval_of
+from ferax._src.util import config
 from ferax._src.util import source as source_info
 
 
@@ -71,7 +72,7 @@ class Linearization:
 def linearize_program(primitive: Primitive, params, avals: tuple, active: tuple) -> Linearization:
     """The linearisation of one operation: its jvp, split by what depends on tangents."""
     cache = rule_cache(primitive, params)
-    key = ("linearize", primitive, tuple(params.items()), avals, active)
+    key = ("linearize", primitive, tuple(params.items()), avals, active, config.enable_x64.value)
     found = cache.get(key)
     if found is None:
         program, jvp_active = jvp_program(primitive, params, avals, active)
@@ -354,7 +355,7 @@ def tangent_split(primitive: Primitive, params, avals: tuple, unknown: tuple) ->
     if primitive.splices:
         return split_jaxpr(params["jaxpr"], unknown)
     cache = rule_cache(primitive, params)
-    key = ("split", primitive, tuple(params.items()), avals, unknown)
+    key = ("split", primitive, tuple(params.items()), avals, unknown, config.enable_x64.value)
     found = cache.get(key)
     if found is None:
         with ascribe(False):

@@ -52,6 +52,7 @@ class ShapedArray(AbstractValue):
     sharding: Any
     ndim: int
     size: int
+    _tangent: ShapedArray | None
 
     def __new__(cls, shape, dtype, weak_type: bool = False, sharding=None) -> ShapedArray:
         key = (shape, dtype, weak_type, sharding)

@@ -140,6 +140,8 @@ class Mesh(_AxisFacts):
     axis_types : sequence of AxisType, default all ``Auto``
     """
 
+    devices: np.ndarray
+
     def __new__(cls, devices, axis_names, axis_types=None):
         grid = np.array(devices, dtype=object)
         names = _names(axis_names)
@@ -234,6 +236,8 @@ class AbstractMesh(_AxisFacts):
 
     The old form ``AbstractMesh((("data", 4), ("model", 2)))`` is understood as well.
     """
+
+    abstract_device: AbstractDevice | None
 
     def __new__(cls, axis_sizes, axis_names=None, axis_types=None, *, abstract_device=None):
         if axis_names is None:

@@ -165,6 +165,9 @@ Index = tuple[slice, ...]
 class Sharding(abc.ABC):  # noqa: B024 (the kinds register; nothing derives from it)
     """Where an array lies. A kind gives `_device_list` and `_cuts`; the rest follows."""
 
+    memory_kind: Any
+    _to_xla_hlo_sharding: Any
+
     @property
     def _device_list(self):
         return self._internal_device_list
@@ -289,7 +292,7 @@ class SingleDeviceSharding(engine.SingleDeviceShardingBase):
         if not isinstance(device, engine.Device):
             raise TypeError(f"SingleDeviceSharding: expected a Device, got {device!r} of type {type(device).__name__}")
         self = super().__new__(cls)
-        engine.SingleDeviceShardingBase.__init__(self, device, memory_kind)
+        engine.SingleDeviceShardingBase.__init__(self, device, memory_kind)  # type: ignore[call-arg]
         self = _interned.setdefault((cls, device, self._memory_kind), self)
         return _interned.setdefault(key, self)
 
@@ -364,7 +367,8 @@ class NamedSharding(engine.TiledShardingBase):
         abstract = isinstance(mesh, AbstractMesh)
         if not abstract:                        # without devices there is no C++ part; no array can lie there
             memory_kind = check_memory_kind(memory_kind, mesh.device_list)
-            engine.TiledShardingBase.__init__(self, mesh.device_list, engine.sharding.REPLICATED, memory_kind)
+            replicated = engine.sharding.REPLICATED
+            engine.TiledShardingBase.__init__(self, mesh.device_list, replicated, memory_kind)  # type: ignore[call-arg]
         self.mesh, self.spec, self._kind, self._abstract, self._hlo = mesh, spec, memory_kind, abstract, {}
         self = _interned.setdefault((cls, mesh, spec, memory_kind), self)
         return _interned.setdefault(key, self)
@@ -533,7 +537,7 @@ class GSPMDSharding(engine.TiledShardingBase):
         if found is not None:
             return found
         self = super().__new__(cls)
-        engine.TiledShardingBase.__init__(self, devices, hlo, kind)
+        engine.TiledShardingBase.__init__(self, devices, hlo, kind)  # type: ignore[call-arg]
         return _interned.setdefault(key, self)
 
     def __init__(self, devices, op_sharding, *, memory_kind: str | None = None):

@@ -10,7 +10,8 @@ import importlib
 import sys
 
 
-def lazy_names(package: str, table: dict[str, str], submodules: str = "", constants: dict | None = None):
+def lazy_names(package: str, table: dict[str, str], submodules: str = "", constants: dict | None = None,
+               first: str | None = None):
     """``__getattr__``, ``__dir__`` and ``__all__`` for a package.
 
     Parameters
@@ -19,6 +20,7 @@ def lazy_names(package: str, table: dict[str, str], submodules: str = "", consta
     table : dict; module -> its public names, separated by spaces; ``name=other`` gives ``other`` of the module as ``name``
     submodules : str; names of submodules that load by attribute access, separated by spaces
     constants : dict; further names with their values
+    first : str; a module to import before any name of the table is given out, for what it does at import
     """
     home: dict[str, tuple[str, str]] = {}
     for module, names in table.items():
@@ -33,6 +35,8 @@ def lazy_names(package: str, table: dict[str, str], submodules: str = "", consta
 
     def __getattr__(name: str):
         if name in home:
+            if first is not None:
+                importlib.import_module(first)
             module, attribute = home[name]
             value = getattr(importlib.import_module(module), attribute)
         elif name in children:

@@ -1,0 +1,243 @@
+"""Random keys as arrays: their dtypes, and the primitives that make and use them.
+
+A typed key is an element of an array of dtype ``key<fry>``; physically it is two uint32 words. What a generator
+can do is a `PRNGImpl`: four functions on one key's words. The primitives here map them over arrays of keys, so that
+keys batch, slice and scan like any other array, and nothing but these primitives can look inside a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ferax._src.ops import threefry
+from ferax._src.ops.axes import place_axis
+from ferax._src.ops.shape import reshape
+from ferax._src.runtime.lowering import lower_as
+from ferax._src.tracing.core import MappedAxis, Primitive, Zero, register
+from ferax._src.transforms.batch import batch_flat
+from ferax._src.types import dtypes
+from ferax._src.types.avals import ShapedArray, aval_of
+
+_UINT32 = np.dtype(np.uint32)
+_UINT = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16), 32: _UINT32, 64: np.dtype(np.uint64)}
+
+
+class PRNGImpl(NamedTuple):
+    """A random number generator.
+
+    key_shape : shape of one key's uint32 words
+    seed : integer scalar -> words
+    split : words, shape -> words of shape ``(*shape, *key_shape)``
+    random_bits : words, bit width, shape -> unsigned integers of that width and shape
+    fold_in : words, uint32 scalar -> words
+    """
+
+    key_shape: tuple[int, ...]
+    seed: Callable
+    split: Callable
+    random_bits: Callable
+    fold_in: Callable
+    name: str
+    tag: str
+
+    def __hash__(self) -> int:
+        return hash(self.tag)
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, PRNGImpl) and self.tag == other.tag
+
+    def __str__(self) -> str:
+        return self.tag
+
+    __repr__ = __str__
+
+
+class KeyDType(dtypes.ExtendedDType):
+    """The dtype of keys of one generator: ``key<fry>``."""
+
+    __slots__ = ("_impl", "name", "element_shape")
+
+    type = dtypes.prng_key
+    element_dtype = _UINT32
+
+    def __init__(self, impl: PRNGImpl):
+        self._impl = impl
+        self.name = f"key<{impl.tag}>"
+        self.element_shape = impl.key_shape
+
+    def __reduce__(self):
+        return key_dtype_named, (self._impl.name,)
+
+
+threefry_impl = PRNGImpl(
+    (2,), threefry.threefry_seed, threefry.threefry_split, threefry.threefry_random_bits, threefry.threefry_fold_in,
+    "threefry2x32", "fry")
+
+#: Generators by name; `register_prng` adds to them.
+prngs: dict[str, PRNGImpl] = {}
+_dtypes: dict[PRNGImpl, KeyDType] = {}
+
+
+def register_prng(impl: PRNGImpl) -> None:
+    """Make a generator known by its name.
+
+    Raises
+    ------
+    ValueError : if another one has that name
+    """
+    if impl.name in prngs:
+        raise ValueError(f"PRNG with name {impl.name!r} already registered: {prngs[impl.name]!r}")
+    prngs[impl.name] = impl
+
+
+register_prng(threefry_impl)
+
+
+def key_dtype_of(impl: PRNGImpl) -> KeyDType:
+    """The one dtype of keys of a generator."""
+    found = _dtypes.get(impl)
+    if found is None:
+        found = _dtypes[impl] = KeyDType(impl)
+    return found
+
+
+def key_dtype_named(name: str) -> KeyDType:
+    return key_dtype_of(prngs[name])
+
+
+# --- mapping a generator's functions over arrays of keys ------------------------------------------
+
+def map_over(fun, n: int, *operands):
+    """Map a function of single elements over the first ``n`` axes of its operands, which have them in common.
+
+    Answers one array with those axes first.
+    """
+    if n == 0:
+        return fun(*operands)
+    lead = aval_of(operands[0]).shape[:n]
+    size = int(np.prod(lead, dtype=np.int64))
+    flat = [reshape(x, (size, *aval_of(x).shape[n:])) for x in operands]
+    (out,), (dim,) = batch_flat(lambda *xs: [fun(*xs)], flat, [0] * len(flat), MappedAxis(size))
+    out = place_axis(out, dim, size, 0)
+    return reshape(out, (*lead, *aval_of(out).shape[1:]))
+
+
+class KeyPrimitive(Primitive):
+    """Base of the primitives on keys: not differentiable, batched by their own leading axes."""
+
+    handles_extended_dtypes = True
+
+    def jvp(self, primals, tangents, **params):
+        outs = self.bind(*primals, **params)
+        return outs, [Zero.of(out) for out in outs]
+
+    def batch(self, axis, args, dims, **params):
+        placed = [place_axis(x, d, axis.size, 0) for x, d in zip(args, dims)]
+        return self.bind(*placed, **params), [0]
+
+
+def _check_keys(name: str, aval) -> KeyDType:
+    if not isinstance(aval.dtype, KeyDType):
+        raise TypeError(f"{name} requires an array of random keys, got {aval.str_short()}. "
+                        "Make one with ferax.random.key, or wrap raw words with ferax.random.wrap_key_data.")
+    return aval.dtype
+
+
+class RandomSeed(KeyPrimitive):
+    """Keys from integer seeds."""
+
+    name = "random_seed"
+
+    def abstract_eval(self, seeds, *, impl):
+        return [ShapedArray(seeds.shape, key_dtype_of(impl))]
+
+    lower = lower_as(lambda seeds, *, impl: _wrap(map_over(impl.seed, seeds.ndim, seeds), impl))
+
+
+class RandomWrap(KeyPrimitive):
+    """Keys from their words."""
+
+    name = "random_wrap"
+
+    def abstract_eval(self, words, *, impl):
+        n = len(impl.key_shape)
+        if words.dtype != _UINT32 or words.shape[words.ndim - n:] != impl.key_shape or words.ndim < n:
+            raise TypeError(f"JAX encountered invalid PRNG key data: expected key_data.dtype == uint32 and trailing "
+                            f"dimensions {impl.key_shape} for {impl.name}; got {words.str_short(short_dtypes=False)}")
+        return [ShapedArray(words.shape[:words.ndim - n], key_dtype_of(impl))]
+
+    def lower(self, ctx, words, *, impl):
+        return [words]
+
+
+class RandomUnwrap(KeyPrimitive):
+    """The words of keys."""
+
+    name = "random_unwrap"
+
+    def abstract_eval(self, keys):
+        dtype = _check_keys("random_unwrap", keys)
+        return [ShapedArray((*keys.shape, *dtype.element_shape), _UINT32)]
+
+    def lower(self, ctx, words):
+        return [words]
+
+
+class RandomSplit(KeyPrimitive):
+    """New keys from each key, of the given shape."""
+
+    name = "random_split"
+
+    def abstract_eval(self, keys, *, shape):
+        return [ShapedArray((*keys.shape, *shape), _check_keys("random_split", keys))]
+
+    lower = lower_as(lambda keys, *, shape: _wrap(_map(keys, lambda impl, key: impl.split(key, shape)), keys.dtype._impl))
+
+
+class RandomFoldIn(KeyPrimitive):
+    """A new key from each key and an integer."""
+
+    name = "random_fold_in"
+
+    def abstract_eval(self, keys, data):
+        dtype = _check_keys("random_fold_in", keys)
+        if keys.shape != data.shape:
+            raise TypeError(f"random_fold_in requires keys and integers of the same shape, got {keys.shape} and {data.shape}")
+        return [ShapedArray(keys.shape, dtype)]
+
+    lower = lower_as(lambda keys, data: _wrap(
+        _map(keys, lambda impl, key, number: impl.fold_in(key, number), data), keys.dtype._impl))
+
+
+class RandomBits(KeyPrimitive):
+    """Random unsigned integers of ``bit_width`` bits, an array of the given shape for each key."""
+
+    name = "random_bits"
+
+    def abstract_eval(self, keys, *, bit_width, shape):
+        _check_keys("random_bits", keys)
+        return [ShapedArray((*keys.shape, *shape), _UINT[bit_width])]
+
+    lower = lower_as(lambda keys, *, bit_width, shape: _map(
+        keys, lambda impl, key: impl.random_bits(key, bit_width, shape)))
+
+
+def _map(keys, fun, *operands):
+    """``fun(impl, words, *elements)`` for each key."""
+    impl = keys.dtype._impl
+    return map_over(lambda *xs: fun(impl, *xs), keys.ndim, random_unwrap_p.bind(keys)[0], *operands)
+
+
+def _wrap(words, impl: PRNGImpl):
+    return random_wrap_p.bind(words, impl=impl)[0]
+
+
+random_seed_p = register(RandomSeed())
+random_wrap_p = register(RandomWrap())
+random_unwrap_p = register(RandomUnwrap())
+random_split_p = register(RandomSplit())
+random_fold_in_p = register(RandomFoldIn())
+random_bits_p = register(RandomBits())
