@@ -5,10 +5,58 @@ All take a function of arrays, ``f``, and NumPy arguments; ``f`` answers an arra
 
 import numpy as np
 
-import ferax
+from ferax._src.ops.axes import place_axis
 from ferax._src.runtime import dispatch  # noqa: F401  (lets operations run)
+from ferax._src.tracing.core import MappedAxis, Zero
+from ferax._src.tracing.staging import make_jaxpr_of
+from ferax._src.transforms.batch import batch_flat
+from ferax._src.transforms.jvp import jvp_flat
+from ferax._src.transforms.linearize import linearize_flat
+from ferax._src.transforms.transpose import transpose_flat
+from ferax._src.util import config
 
 STEP = 1e-5
+
+
+def flat(f):
+    """``f`` answering a list."""
+    def fun(*args):
+        out = f(*args)
+        return list(out) if isinstance(out, (list, tuple)) else [out]
+    return fun
+
+
+def jvp(f, primals, tangents):
+    """Results and tangents of ``f``; arrays of zeros where a tangent is known to be zero."""
+    outs, out_tangents = jvp_flat(flat(f), primals, tangents)
+    return outs, [np.zeros(t.shape, t.dtype) if type(t) is Zero else t for t in out_tangents]
+
+
+def vjp(f, primals, cts):
+    """The cotangents of all arguments; zeros where there is none."""
+    _, out_ids, tape = linearize_flat(flat(f), primals, (True,) * len(primals))
+    pulled = tape.pull(out_ids, cts, len(primals))
+    return [np.zeros(np.shape(x)) if ct is None else np.asarray(ct) for ct, x in zip(pulled, primals)]
+
+
+def transposed(f, x):
+    """The transpose of a linear function of one argument like ``x``."""
+    return lambda ct: transpose_flat(make_jaxpr_of(flat(f), x), (True,), [], [ct])
+
+
+def vmap(f, in_axes, out_axis=0):
+    """``f`` over an axis of its arguments; the results have it at ``out_axis``."""
+    def fun(*args):
+        size = next(np.shape(x)[d] for x, d in zip(args, in_axes) if d is not None)
+        outs, dims = batch_flat(flat(f), args, in_axes, MappedAxis(size))
+        outs = [place_axis(x, d, size, out_axis) for x, d in zip(outs, dims)]
+        return outs if len(outs) > 1 else outs[0]
+    return fun
+
+
+def x64():
+    """Where 64-bit dtypes are on."""
+    return config.enable_x64(True)
 
 
 def draw(shape, seed=0, dtype=np.float64, low=-2.0, high=2.0):
@@ -52,35 +100,29 @@ def check_derivative(f, *args, active=None, rtol=1e-6, atol=1e-7):
 
     ``active`` are the arguments to differentiate by, all floating ones by default. Runs in float64.
     """
-    with ferax.enable_x64(True):
+    with x64():
         args = [np.asarray(a) for a in args]
         if active is None:
             active = [i for i, a in enumerate(args) if a.dtype.kind == "f"]
 
+        @flat
         def g(*xs):
             full = list(args)
             for i, x in zip(active, xs):
                 full[i] = x
-            out = f(*full)
-            return list(out) if isinstance(out, (list, tuple)) else [out]
+            return f(*full)
 
         point = [args[i] for i in active]
         direction = [draw(x.shape, seed=10 + i) for i, x in enumerate(point)]
-        _, tangents = ferax.jvp(g, tuple(point), tuple(direction))
-        tangents = arrays(tangents)
+        tangents = arrays(jvp(g, point, direction)[1])
         ahead, behind = [arrays(g(*[x + s * STEP * t for x, t in zip(point, direction)])) for s in (1, -1)]
         floats = [i for i, y in enumerate(ahead) if y.dtype.kind == "f"]
         for i in floats:
             difference = (ahead[i] - behind[i]) / (2 * STEP)
             np.testing.assert_allclose(tangents[i], difference, rtol=rtol, atol=atol + 1e-6 * np.abs(difference).max(initial=0))
 
-        def h(*xs):
-            out = g(*xs)
-            return [out[i] for i in floats]
-
-        _, pull = ferax.vjp(h, *point)
         cts = [draw(tangents[i].shape, seed=20 + i) for i in floats]
-        pulled = arrays(pull(cts))
+        pulled = vjp(lambda *xs: [g(*xs)[i] for i in floats], point, cts)
         assert [p.shape for p in pulled] == [x.shape for x in point]
         inner = sum(np.vdot(ct, tangents[i]) for ct, i in zip(cts, floats))
         np.testing.assert_allclose(sum(np.vdot(p, t) for p, t in zip(pulled, direction)), inner, rtol=1e-8, atol=1e-9)
@@ -94,7 +136,7 @@ def check_batch(f, args, *in_axes, rtol=1e-6):
     for axes in in_axes:
         variants = [args] + [[_variant(a, seed) for a in args] for seed in (1, 2)]
         mapped = [np.stack([v[i] for v in variants], axis) if axis is not None else args[i] for i, axis in enumerate(axes)]
-        got = arrays(ferax.vmap(f, in_axes=tuple(axes))(*mapped))
+        got = arrays(vmap(f, tuple(axes))(*mapped))
         rows = [arrays(f(*[v[i] if axis is not None else args[i] for i, axis in enumerate(axes)])) for v in variants]
         wanted = [np.stack(column) for column in zip(*rows)]
         for g, w in zip(got, wanted):
@@ -110,4 +152,4 @@ def _variant(a, seed):
 
 def primitives(f, *args) -> list[str]:
     """The names of the equations of ``f``'s jaxpr."""
-    return [str(eqn.primitive) for eqn in ferax.make_jaxpr(f)(*args).eqns]
+    return [str(eqn.primitive) for eqn in make_jaxpr_of(flat(f), *args).eqns]

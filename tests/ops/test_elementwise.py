@@ -604,3 +604,15 @@ def test_tangents_have_the_type_of_the_result(row, wide_defaults):
                     [a] * row.arity)
             out, tangent = closed.out_avals
             assert tangent == out.to_tangent_aval(), (dtype, weak)
+
+
+def test_rules_traced_without_x64_do_not_leak_into_x64():
+    x = np.ones(3, np.float32)
+
+    def twice(x):
+        return jvp_flat(flat(lambda x: el.rsqrt(el.sqrt(x))), [x], [x])[1]
+
+    for wide in (False, True, False):
+        with config.enable_x64(wide):
+            _, (t,) = jvp_flat(twice, [x], [x])
+            assert t.dtype == np.float32

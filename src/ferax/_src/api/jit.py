@@ -89,7 +89,8 @@ class _Jitted:
         except TypeError:
             self.reject_leaves(leaves, args, kwargs)
             raise
-        key = (in_tree, avals, static, config.trace_context())
+        kinds = tuple([type(value) for _, value in static])         # 1 and 1.0 and True are equal
+        key = (in_tree, avals, static, kinds, config.trace_context())
         found = self.traced.get(key)
         if found is None:
             found = self.trace_anew(args, kwargs, in_tree, avals, static)

@@ -24,7 +24,6 @@ import numpy as np
 from ferax._src.numpy.creation import asarray
 from ferax._src.tracing.core import Array, Tracer
 from ferax._src.types import dtypes
-from ferax._src.types.avals import aval_of
 from ferax._src.util import errors
 
 _BOOLS = (bool, np.bool_)
@@ -37,10 +36,7 @@ class ParsedIndex(NamedTuple):
     operands: list[Any]
     together: bool              # whether nothing stands between the advanced entries
     expand: tuple[int, ...]     # dimensions of size 1 that the array gets first
-
-    @property
-    def has_arrays(self) -> bool:
-        return ("array",) in self.entries
+    shape: tuple[int, ...]      # of the array, with those
 
 
 def parse(shape: tuple[int, ...], index, *, wrap: bool = True) -> ParsedIndex:
@@ -93,7 +89,9 @@ def parse(shape: tuple[int, ...], index, *, wrap: bool = True) -> ParsedIndex:
             entries.append((kind,))
             operands.append(item)
             axis += 1
-    return ParsedIndex(tuple(entries), operands, _stand_together(items), tuple(expand))
+    given = iter(shape)
+    shape = tuple([1 if axis in expand else next(given) for axis in range(len(shape) + len(expand))])
+    return ParsedIndex(tuple(entries), operands, _stand_together(items), tuple(expand), shape)
 
 
 def _not_a_list(index):
@@ -225,17 +223,13 @@ def empty_axis(axis: int) -> IndexError:
     return IndexError(f"index is out of bounds for axis {axis} with size 0")
 
 
-def out_of_bounds(shape, parsed: ParsedIndex, wrap: bool) -> IndexError | None:
-    """The error for an integer that is out of bounds, where they are to be checked."""
+def out_of_bounds(parsed: ParsedIndex, wrap: bool) -> IndexError | None:
+    """The error for an integer that is out of bounds, or None."""
     axis = 0
     for entry in parsed.entries:
-        if entry[0] == "int" and not 0 <= entry[1] < shape[axis]:
-            given = entry[1] - shape[axis] if entry[1] < 0 and wrap else entry[1]
-            return IndexError(f"index {given} out of bounds for axis {axis} with size {shape[axis]}")
+        size = parsed.shape[axis] if axis < len(parsed.shape) else 0
+        if entry[0] == "int" and not 0 <= entry[1] < size:
+            given = entry[1] - size if entry[1] < 0 and wrap else entry[1]
+            return IndexError(f"index {given} out of bounds for axis {axis} with size {size}")
         axis += entry[0] != "new"
     return None
-
-
-def is_integer_dtype(x) -> bool:
-    """Whether the elements of an operand are integers."""
-    return dtypes.kind_of(aval_of(x).dtype) in "iu"

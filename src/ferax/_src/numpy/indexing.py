@@ -82,13 +82,13 @@ def take_index(x, index, *, mode=None, fill_value=None, indices_are_sorted=False
     shape = x.aval.shape
     parsed = parse(shape, index, wrap=wrap)
     if mode is PROMISE and _check_static.value:
-        error = out_of_bounds(shape, parsed, wrap)
+        error = out_of_bounds(parsed, wrap)
         if error is not None:
             raise error
     if fill_value is not None:
         fill_value = _fill_number(fill_value)
     if mode is not FILL:
-        entries = within_bounds(shape, parsed)
+        entries = within_bounds(parsed)
     else:
         entries = parsed.entries
     if state.trace is not eval_trace or not isinstance(x, ArrayImpl):
@@ -98,7 +98,7 @@ def take_index(x, index, *, mode=None, fill_value=None, indices_are_sorted=False
     if _has_mask(index) and _lies_on_host(x):
         return _masked_on_host(x, index, parsed)
     if mode is not FILL:
-        entries, operands = _positions_as_operands(entries, parsed.operands, shape)
+        entries, operands = positions_as_operands(entries, parsed.operands, parsed.shape)
     else:
         operands = parsed.operands
     if not operands and all([e[0] == "slice" and e[1:] == (0, n, 1) for e, n in zip(entries, shape)]) \
@@ -118,20 +118,19 @@ def _fill_number(value):
     return value
 
 
-def within_bounds(shape, parsed: ParsedIndex) -> tuple:
+def within_bounds(parsed: ParsedIndex) -> tuple:
     """The entries, with integers moved within bounds."""
     out = []
-    axis = -len(parsed.expand)
     axis = 0
     for entry in parsed.entries:
         kind = entry[0]
         if kind == "int":
-            n = shape[axis]
+            n = parsed.shape[axis]
             if not n:
                 raise empty_axis(axis)
             if not 0 <= entry[1] < n:
                 entry = ("int", 0 if entry[1] < 0 else n - 1)
-        elif kind == "scalar" and not shape[axis]:
+        elif kind == "scalar" and not parsed.shape[axis]:
             raise empty_axis(axis)
         out.append(entry)
         axis += kind != "new"
@@ -140,7 +139,7 @@ def within_bounds(shape, parsed: ParsedIndex) -> tuple:
 
 # --- eager use ----------------------------------------------------------------------------------
 
-def _positions_as_operands(entries, operands, shape):
+def positions_as_operands(entries, operands, shape):
     """Entries with the integers and the starts of contiguous slices made operands: ("at",) and ("window", size)."""
     out, values, given = [], [], iter(operands)
     sizes = iter(shape)
@@ -174,18 +173,14 @@ def _masked_on_host(x: ArrayImpl, index, parsed: ParsedIndex):
     """An index with masks, by NumPy: how many elements there are is different each time, and each would be a program."""
     items = index if type(index) is tuple else (index,)
     if any([e[0] == "scalar" for e in parsed.entries]) or any(
-            [getattr(i, "ndim", 0) and dtypes.kind_of(i.dtype) in "iu" for i in items]) or _outside(x, parsed):
-        return _program(x, *parsed.operands, entries=within_bounds(x.shape, parsed), together=parsed.together,
+            [getattr(i, "ndim", 0) and dtypes.kind_of(i.dtype) in "iu" for i in items]) or out_of_bounds(parsed, False) is not None:
+        return _program(x, *parsed.operands, entries=within_bounds(parsed), together=parsed.together,
                         expand=parsed.expand, mode=PROMISE, fill_value=None, indices_are_sorted=False, unique_indices=False,
                         wrap=True)
     items = tuple([np.asarray(i) if isinstance(i, Array) else i for i in items])
     sig = x._sig
     value = np.ascontiguousarray(x._value[items])
     return transfer.from_numpy(value, x.aval.weak_type, sig.sharding, own=True, committed=sig.committed)
-
-
-def _outside(x, parsed) -> bool:
-    return out_of_bounds(x.shape, parsed, False) is not None
 
 
 # --- from entries to operations -----------------------------------------------------------------
@@ -283,13 +278,14 @@ def _moved(x, entries, operands, wrap: bool):
             starts.append(0)
             sizes.append(n)
             left.append(entry)
-    dtype = _common_dtype(starts)
-    starts = [dtype.type(s) if type(s) is int else util.cast(s, dtype) for s in starts]
-    return dynamic_slice_p.bind(x, *starts, slice_sizes=tuple(sizes))[0], tuple(left)
+    return dynamic_slice_p.bind(x, *same_dtype(starts), slice_sizes=tuple(sizes))[0], tuple(left)
 
 
-def _common_dtype(starts):
-    return np.dtype(np.int64) if any([type(s) is not int and aval_of(s).dtype.itemsize == 8 for s in starts]) else _INT32
+def same_dtype(starts) -> list:
+    """Start indices in one dtype, as `dynamic_slice` wants them."""
+    wide = any([type(s) is not int and aval_of(s).dtype.itemsize == 8 for s in starts])
+    dtype = np.dtype(np.int64) if wide else _INT32
+    return [dtype.type(s) if type(s) is int else util.cast(s, dtype) for s in starts]
 
 
 def index_dtype(shape):

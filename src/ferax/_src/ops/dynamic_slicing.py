@@ -201,14 +201,20 @@ def _start_indices(name: str, shape, start_indices, allow_negative) -> list:
             if plain < 0 and not negative:
                 raise ValueError(f"Index {plain} is out of bounds for dimension {size} if allow_negative_indices=False")
             plain += size if plain < 0 else 0
-            kind = dtype if type(i) is int else i.dtype
-            info = dtypes.iinfo(kind)
-            out.append(kind.type(max(int(info.min), min(plain, int(info.max)))))
+            out.append(_plain_index(plain, dtype if type(i) is int else i.dtype))
         elif negative and dtypes.kind_of(aval_of(i).dtype) == "i":
             out.append(_from_front(i, size))
         else:
             out.append(i)
     return out
+
+
+def _plain_index(i: int, dtype):
+    """A Python int as an index of a dtype; where it does not fit, the nearest that does (slices are clamped anyway)."""
+    if dtypes.kind_of(dtype) not in "iu":       # the type rule says what is wrong with the other indices
+        return i
+    info = dtypes.iinfo(dtype)
+    return dtype.type(max(int(info.min), min(i, int(info.max))))
 
 
 def _from_front(i, size: int):

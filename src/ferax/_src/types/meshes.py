@@ -169,7 +169,7 @@ class Mesh(_AxisFacts):
 
     @cached_property
     def size(self) -> int:
-        return self.devices.size
+        return self.devices.size if self.devices.ndim else 0
 
     @cached_property
     def device_ids(self) -> np.ndarray:

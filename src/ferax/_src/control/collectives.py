@@ -1,0 +1,333 @@
+"""Collectives: operations over a named axis, that of ``vmap(..., axis_name=...)`` or of a device mesh.
+
+Under ``vmap`` the axis is an axis of an array, and each collective is an ordinary operation along it: a sum, a
+transposition, a permutation of rows. Batching rules bring the mapped axis to the front, do that, and hand on what
+concerns other names. Using a name is an effect of the equation: so a transformation that binds the name sees
+equations whose operands it does not map (``axis_index``, a ``psum`` of a constant).
+
+This file has the primitives; what users call is in `collectives_api`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ferax._src.ops.axes import move_axis, place_axis
+from ferax._src.ops.broadcasting import broadcast_in_dim, reduce_sum
+from ferax._src.ops.compare import eq
+from ferax._src.ops.convert import convert
+from ferax._src.ops.elementwise import div, mul
+from ferax._src.ops.gather import gather
+from ferax._src.ops.indexing import GatherDimensionNumbers
+from ferax._src.ops.reduce import reduce_max, reduce_min
+from ferax._src.ops.select import select
+from ferax._src.ops.shape import iota, reshape
+from ferax._src.ops.slicing import index_in_dim
+from ferax._src.ops.zeros import instantiate_zeros, zeros
+from ferax._src.tracing.core import NamedAxisEffect, Primitive, Zero, register
+from ferax._src.types.avals import ShapedArray, aval_of
+
+
+class Collective(Primitive):
+    """Base: the names that an equation uses are its effects, and its parameter ``axis_name`` (or ``axes``) says them."""
+
+    has_effects = True
+
+    def names(self, params) -> tuple:
+        names = params["axes"] if "axes" in params else params["axis_name"]
+        return names if isinstance(names, tuple) else (names,)
+
+    def effects_of(self, *avals, **params):
+        return frozenset([NamedAxisEffect(name) for name in self.names(params)])
+
+    def lower(self, ctx, *values, **params):
+        names = ", ".join(map(repr, self.names(params)))
+        raise NotImplementedError(
+            f"{self.name} over the axis {names}: the axis is not one of vmap here, and programs that talk between devices are not "
+            "supported by this lowering. Call it inside vmap(..., axis_name=...).")
+
+    def batch(self, axis, args, dims, **params):
+        if axis.name is not None and axis.name in self.names(params):
+            if params.get("axis_index_groups") is not None:
+                raise NotImplementedError(f"{self.name}: axis_index_groups are not supported under vmap. Reshape the mapped axis into "
+                                          "two, map over both with two names, and use one of them.")
+            return self.along(axis, args, dims, **params)
+        return self.beside(axis, args, dims, **params)
+
+    def along(self, axis, args, dims, **params):
+        """The collective where the mapped axis is the one it is over."""
+        raise self.missing_rule("along", "a batching rule for its own axis")
+
+    def beside(self, axis, args, dims, **params):
+        """The collective where another axis is mapped."""
+        return self.bind(*args, **params), dims
+
+
+class LinearCollective(Collective):
+    """A collective of one operand, linear in it."""
+
+    def jvp(self, primals, tangents, **params):
+        outs = self.bind(*primals, **params)
+        (t,) = tangents
+        return outs, [Zero.of(outs[0])] if type(t) is Zero else self.bind(t, **params)
+
+
+# --- reductions -----------------------------------------------------------------------------------
+
+class Reduction(Collective):
+    """All operands, each reduced over the axes ``axes``."""
+
+    reduce = None                               # (x, (d,)) -> x reduced along d
+
+    def abstract_eval(self, *avals, axes, axis_index_groups):
+        return [ShapedArray(a.shape, a.dtype, a.weak_type) for a in avals]
+
+    def along(self, axis, args, dims, *, axes, axis_index_groups):
+        args = [self.unmapped(x, axis.size) if d is None else type(self).reduce(x, (d,)) for x, d in zip(args, dims)]
+        rest = tuple([name for name in axes if name != axis.name])
+        outs = self.bind(*args, axes=rest, axis_index_groups=axis_index_groups) if rest else args
+        return outs, [None] * len(outs)
+
+    def unmapped(self, x, size: int):
+        """The reduction of ``size`` equal values."""
+        return x
+
+
+class PSum(Reduction):
+    name = "psum"
+    reduce = staticmethod(reduce_sum)
+
+    def unmapped(self, x, size: int):
+        return mul(x, aval_of(x).dtype.type(size))
+
+    def jvp(self, primals, tangents, **params):
+        outs = self.bind(*primals, **params)
+        active = [t for t in tangents if type(t) is not Zero]
+        sums = iter(self.bind(*active, **params) if active else ())
+        return outs, [t if type(t) is Zero else next(sums) for t in tangents]
+
+    def transpose(self, cts, *args, axes, axis_index_groups):
+        active = [instantiate_zeros(ct) for ct in cts if type(ct) is not Zero]
+        sums = iter(self.bind(*active, axes=axes, axis_index_groups=axis_index_groups) if active else ())
+        return [ct if type(ct) is Zero else next(sums) for ct in cts]
+
+
+class PExtremum(Reduction):
+    """The largest, or least; its tangent is the mean of the tangents where it is attained."""
+
+    def jvp(self, primals, tangents, **params):
+        outs = self.bind(*primals, **params)
+        out_tangents = []
+        for x, t, out in zip(primals, tangents, outs):
+            if type(t) is Zero:
+                out_tangents.append(Zero.of(out))
+                continue
+            attained = convert(eq(x, out), aval_of(t).dtype)
+            (count,) = psum_p.bind(attained, **params)          # apart from the tangents: it does not depend on them
+            (total,) = psum_p.bind(mul(attained, t), **params)
+            out_tangents.append(div(total, count))
+        return outs, out_tangents
+
+
+class PMax(PExtremum):
+    name = "pmax"
+    reduce = staticmethod(reduce_max)
+
+
+class PMin(PExtremum):
+    name = "pmin"
+    reduce = staticmethod(reduce_min)
+
+
+psum_p = register(PSum())
+pmax_p = register(PMax())
+pmin_p = register(PMin())
+
+
+# --- the place along the axis ---------------------------------------------------------------------
+
+class AxisIndex(Collective):
+    name = "axis_index"
+
+    def abstract_eval(self, *, axis_name):
+        return [ShapedArray((), np.dtype(np.int32))]
+
+    def jvp(self, primals, tangents, **params):
+        outs = self.bind(**params)
+        return outs, [Zero.of(outs[0])]
+
+    def along(self, axis, args, dims, *, axis_name):
+        return [iota(np.int32, axis.size)], [0]
+
+
+axis_index_p = register(AxisIndex())
+
+
+# --- moving data ----------------------------------------------------------------------------------
+
+class AllGather(LinearCollective):
+    """The values of all, stacked along ``all_gather_dimension`` or, ``tiled``, joined along it."""
+
+    name = "all_gather"
+
+    def abstract_eval(self, x, *, all_gather_dimension, axis_name, axis_index_groups, axis_size, tiled):
+        shape = list(x.shape)
+        if tiled:
+            shape[all_gather_dimension] *= axis_size
+        else:
+            shape.insert(all_gather_dimension, axis_size)
+        return [ShapedArray(tuple(shape), x.dtype, x.weak_type)]
+
+    def transpose(self, cts, x, *, all_gather_dimension, **params):
+        return reduce_scatter_p.bind(*cts, scatter_dimension=all_gather_dimension, **params)
+
+    def along(self, axis, args, dims, *, all_gather_dimension, tiled, **params):
+        (x,), (d,), k = args, dims, all_gather_dimension
+        x = place_axis(x, d, axis.size, k)
+        if tiled:
+            x = merge(x, k)
+        return [x], [None]
+
+    def beside(self, axis, args, dims, *, all_gather_dimension, **params):
+        x = move_axis(args[0], dims[0], 0)
+        return self.bind(x, all_gather_dimension=all_gather_dimension + 1, **params), [0]
+
+
+class ReduceScatter(LinearCollective):
+    """The sum over all, of which each keeps its part along ``scatter_dimension``."""
+
+    name = "reduce_scatter"
+
+    def abstract_eval(self, x, *, scatter_dimension, axis_name, axis_index_groups, axis_size, tiled):
+        shape = list(x.shape)
+        if tiled:
+            if shape[scatter_dimension] % axis_size:
+                raise ValueError(f"tiled reduce_scatter operand scatter dimension size {shape[scatter_dimension]} must be divisible by "
+                                 f"shard count {axis_size}; the operand has shape {x.shape}")
+            shape[scatter_dimension] //= axis_size
+        else:
+            if shape[scatter_dimension] != axis_size:
+                raise ValueError(f"reduce_scatter operand scatter dimension size {shape[scatter_dimension]} must match shard count "
+                                 f"{axis_size}; the operand has shape {x.shape}")
+            del shape[scatter_dimension]
+        return [ShapedArray(tuple(shape), x.dtype, x.weak_type)]
+
+    def transpose(self, cts, x, *, scatter_dimension, **params):
+        return all_gather_p.bind(*cts, all_gather_dimension=scatter_dimension, **params)
+
+    def along(self, axis, args, dims, *, scatter_dimension, tiled, **params):
+        (x,), (d,), k = args, dims, scatter_dimension
+        total = mul(x, aval_of(x).dtype.type(axis.size)) if d is None else reduce_sum(x, (d,))
+        return [cut(total, k, axis.size) if tiled else total], [k]
+
+    def beside(self, axis, args, dims, *, scatter_dimension, **params):
+        x = move_axis(args[0], dims[0], 0)
+        return self.bind(x, scatter_dimension=scatter_dimension + 1, **params), [0]
+
+
+class AllToAll(LinearCollective):
+    """Each cuts its value along ``split_axis``, sends the parts around, and joins what it gets along ``concat_axis``.
+
+    Not ``tiled``, the parts lose the split axis and are stacked.
+    """
+
+    name = "all_to_all"
+
+    def abstract_eval(self, x, *, split_axis, concat_axis, axis_name, axis_index_groups, axis_size, tiled):
+        shape = list(x.shape)
+        if tiled:
+            if shape[split_axis] % axis_size:
+                raise ValueError(f"all_to_all: the size {shape[split_axis]} of split_axis {split_axis} must be divisible by the size "
+                                 f"{axis_size} of the axis {axis_name!r}; the operand has shape {x.shape}")
+            shape[split_axis] //= axis_size
+            shape[concat_axis] *= axis_size
+        else:
+            if shape[split_axis] != axis_size:
+                raise ValueError(f"all_to_all requires the size of the mapped axis axis_name to equal x.shape[split_axis], but they are "
+                                 f"{axis_size} and {shape[split_axis]} respectively; the operand has shape {x.shape}")
+            del shape[split_axis]
+            shape.insert(concat_axis, axis_size)
+        return [ShapedArray(tuple(shape), x.dtype, x.weak_type)]
+
+    def transpose(self, cts, x, *, split_axis, concat_axis, **params):
+        return self.bind(*cts, split_axis=concat_axis, concat_axis=split_axis, **params)
+
+    def along(self, axis, args, dims, *, split_axis, concat_axis, tiled, **params):
+        x = place_axis(args[0], dims[0], axis.size, 0)          # sender, value
+        x = cut(x, split_axis + 1, axis.size) if tiled else x
+        x = move_axis(x, split_axis + 1, 0)                     # receiver, sender, part
+        x = move_axis(x, 1, concat_axis + 1)
+        return [merge(x, concat_axis + 1) if tiled else x], [0]
+
+    def beside(self, axis, args, dims, *, split_axis, concat_axis, **params):
+        x = move_axis(args[0], dims[0], 0)
+        return self.bind(x, split_axis=split_axis + 1, concat_axis=concat_axis + 1, **params), [0]
+
+
+class PPermute(LinearCollective):
+    """Values sent from place to place, ``perm`` being (source, destination) pairs; who gets none has zeros."""
+
+    name = "ppermute"
+
+    def abstract_eval(self, x, *, axis_name, perm):
+        return [ShapedArray(x.shape, x.dtype, x.weak_type)]
+
+    def transpose(self, cts, x, *, axis_name, perm):
+        return self.bind(*cts, axis_name=axis_name, perm=tuple([(dst, src) for src, dst in perm]))
+
+    def along(self, axis, args, dims, *, axis_name, perm):
+        x = place_axis(args[0], dims[0], axis.size, 0)
+        source = dict((dst, src) for src, dst in perm)
+        rows = take_rows(x, np.array([source.get(i, 0) for i in range(axis.size)], np.int32))
+        if len(source) < axis.size:
+            received = np.array([i in source for i in range(axis.size)])
+            aval = aval_of(rows)
+            rows = select(broadcast_in_dim(received, aval.shape, (0,)), rows, zeros(aval))
+        return [rows], [0]
+
+
+class PBroadcast(LinearCollective):
+    """The value of place ``source``, everywhere."""
+
+    name = "pbroadcast"
+
+    def abstract_eval(self, x, *, axis_name, source):
+        return [ShapedArray(x.shape, x.dtype, x.weak_type)]
+
+    def transpose(self, cts, x, *, axis_name, source):
+        (ct,) = cts
+        (total,) = psum_p.bind(ct, axes=(axis_name,), axis_index_groups=None)
+        here = eq(axis_index_p.bind(axis_name=axis_name)[0], np.int32(source))
+        return [select(broadcast_in_dim(here, aval_of(total).shape, ()), total, zeros(aval_of(total)))]
+
+    def along(self, axis, args, dims, *, axis_name, source):
+        (x,), (d,) = args, dims
+        return [x if d is None else index_in_dim(x, source, d, keepdims=False)], [None]
+
+
+all_gather_p = register(AllGather())
+reduce_scatter_p = register(ReduceScatter())
+all_to_all_p = register(AllToAll())
+ppermute_p = register(PPermute())
+pbroadcast_p = register(PBroadcast())
+
+
+# --- dimensions -----------------------------------------------------------------------------------
+
+def merge(x, k: int):
+    """Dimensions k and k + 1 as one."""
+    shape = aval_of(x).shape
+    return reshape(x, (*shape[:k], shape[k] * shape[k + 1], *shape[k + 2:]))
+
+
+def cut(x, k: int, size: int):
+    """Dimension k as two, the first of ``size``."""
+    shape = aval_of(x).shape
+    return reshape(x, (*shape[:k], size, shape[k] // size, *shape[k + 1:]))
+
+
+def take_rows(x, indices):
+    """Rows of ``x``, by an array of indices."""
+    shape = aval_of(x).shape
+    numbers = GatherDimensionNumbers(tuple(range(1, len(shape))), (0,), (0,))
+    return gather(x, reshape(indices, (len(indices), 1)), numbers, (1, *shape[1:]))

@@ -1,0 +1,16 @@
+"""Random numbers from explicit keys. Streams are bit-identical to those of JAX."""
+
+from ferax._src.util.lazy import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "ferax._src.random.keys": "key PRNGKey key_data key_dtype key_impl wrap_key_data split fold_in clone",
+        "ferax._src.random.uniform": "bits uniform randint",
+        "ferax._src.random.continuous": (
+            "normal lognormal truncated_normal exponential laplace logistic cauchy maxwell gumbel rayleigh pareto weibull_min "
+            "triangular"),
+        "ferax._src.random.discrete": "bernoulli rademacher geometric categorical permutation choice",
+    },
+    first="ferax._src.numpy.array_methods",
+)
