@@ -25,6 +25,7 @@ from ferax._src.types.pytrees import tree_flatten
 from ferax._src.util import config
 
 _trace_context = config.trace_context
+_mark = config.mark
 _flatten = registry.flatten
 _signature_of = operator.attrgetter("_sig")
 _buffer_of = operator.attrgetter("_buf")
@@ -99,15 +100,15 @@ def make_call(fun: Callable, miss: Callable[[tuple, dict], tuple[Any, Entry | No
 
 def _plain_call(table: dict, miss):
     # What the last call was like, so that the next one, which is mostly like it, need not find out.
-    last: tuple = ((), _FLAT, None, None)       # context, structure, signatures, entry
-    last_one: tuple = ((), None, None, None, None)      # of the last call from one array to one: see `Entry.one`
+    last: tuple = (None, -1, _FLAT, None, None)         # mark, changes, structure, signatures, entry
+    last_one: tuple = (None, -1, None, None, None, None)    # mark, changes, signature, and `Entry.one`
     flat = True                                 # arguments have been arrays, and not containers of them, of late
 
     def call(x=_MISSING, /, *rest, **kwargs):
         nonlocal last, last_one, flat
         if type(x) is ArrayImpl and not rest and not kwargs and state.trace is eval_trace:
-            seen, sig, execute, handlers, out_sig = last_one
-            if x._sig is sig and seen == _trace_context():
+            seen, count, sig, execute, handlers, out_sig = last_one
+            if x._sig is sig and seen is _mark.value and count == config.changes:
                 try:
                     return ArrayImpl(execute([x._buf]).consume_with_handlers(handlers)[0], out_sig)
                 except Exception as error:
@@ -115,7 +116,7 @@ def _plain_call(table: dict, miss):
         args = () if x is _MISSING else (x, *rest)
         if state.trace is not eval_trace:
             return miss(args, kwargs)[0]
-        context = _trace_context()
+        mark, changes = _mark.value, config.changes     # before the values are read: see `config.Marked`
         given, tree = None, _FLAT
         leaves: Any = args
         if flat and not kwargs:
@@ -132,15 +133,16 @@ def _plain_call(table: dict, miss):
                         return miss(args, kwargs)[0]
                     break
             sigs = list(map(_signature_of, leaves))
-        seen, seen_tree, seen_sigs, entry = last
-        if sigs != seen_sigs or (tree is not seen_tree and tree != seen_tree) or context != seen:
-            key = (context, tree, *sigs)
+        seen, count, seen_tree, seen_sigs, entry = last
+        if (sigs != seen_sigs or (tree is not seen_tree and tree != seen_tree) or seen is not mark
+                or count != changes):
+            key = (_trace_context(), tree, *sigs)
             entry = table.get(key)
             if entry is None:
                 return _missed(table, key, miss, args, kwargs)
-            last = context, tree, sigs, entry
+            last = mark, changes, tree, sigs, entry
             if tree is _FLAT and len(sigs) == 1 and entry.one is not None:
-                last_one = context, *sigs, *entry.one
+                last_one = mark, changes, *sigs, *entry.one
             flat = len(leaves) == len(args) and all(type(x) is ArrayImpl for x in args)
         if given is not None and entry.donates:
             leaves = _own_arrays(given, leaves)

@@ -4,9 +4,8 @@
 runs it. A program is made at the first application. For primitives that hold jaxprs it is kept on the jaxpr
 (`ClosedJaxpr.cache`), so that it goes when the jaxpr goes, for all others on the primitive.
 
-The configuration enters keys as a small number: comparing the tuple of flags with the last one seen is quicker than
-hashing it. There are two such numbers, one of all flags, for traced functions, and one of those that a single operation
-depends on.
+The configuration enters keys as a small number, looked up anew only when `config.mark` or `config.changes` say so.
+There are two such numbers, one of all flags, for traced functions, and one of those that a single operation depends on.
 """
 
 from __future__ import annotations
@@ -23,24 +22,30 @@ from ferax._src.tracing import core
 from ferax._src.tracing.core import EvalTrace, Primitive, Tracer, abstract_eval, remember
 from ferax._src.util import caches, config, source as source_info
 
-_trace_context = config.trace_context
+_mark = config.mark
 
 
 # --- the configuration as a number --------------------------------------------------------------
 
 _context_numbers: dict[tuple, int] = {}
-_last_context: tuple[tuple, int, int] = ((), -1, -1)
+# Of the thread that looked last: its mark, the count of changes, the number of its configuration, and the number of the
+# part of it that matters to a single operation.
+_last_context: tuple[Any, int, int, int] = (None, -1, -1, -1)
 
 # Options that matter while a function is traced, but not to what one given operation compiles to.
 _OF_TRACING = ("jax_numpy_dtype_promotion", "jax_numpy_rank_promotion", "jax_explicit_x64_dtypes", "jax_disable_jit",
                "ferax_axis_env")
 
 
-def _context_changed(context: tuple) -> tuple[Any, ...]:
+def _context_changed() -> tuple[Any, int, int, int]:
+    """`_last_context` as it is now."""
     global _last_context
+    seen = _mark.value, config.changes          # read before the values: what changes meanwhile is noticed next time
+    context = config.trace_context()
     of_programs = tuple([value for name, value in zip(config.trace_context_names(), context) if name not in _OF_TRACING])
-    numbers = [_context_numbers.setdefault(values, len(_context_numbers)) for values in (context, ("program", *of_programs))]
-    _last_context = found = (context, *numbers)
+    whole = _context_numbers.setdefault(context, len(_context_numbers))
+    part = _context_numbers.setdefault(("program", *of_programs), len(_context_numbers))
+    _last_context = found = (*seen, whole, part)
     return found
 
 
@@ -48,11 +53,10 @@ def _context_changed(context: tuple) -> tuple[Any, ...]:
 
 def process(self: EvalTrace, primitive: Primitive, args, params) -> list:
     """Evaluate one application of a primitive, compiled."""
-    context = _trace_context()
-    pair = _last_context
-    if pair[0] != context:
-        pair = _context_changed(context)
-    key: list[Any] = [pair[2]]
+    seen = _last_context                        # one read: another thread may change it meanwhile
+    if seen[0] is not _mark.value or seen[1] != config.changes:
+        seen = _context_changed()
+    key: list[Any] = [seen[3]]
     bufs = []
     for x in args:
         if type(x) is not ArrayImpl:

@@ -21,7 +21,7 @@ from ferax._src.tracing.core import Tracer, eval_trace, remember, state
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.util import config
 
-_trace_context = config.trace_context
+_mark = config.mark
 
 
 def fused(fun: Callable | None = None, *, static: tuple[str, ...] = ()) -> Callable:
@@ -42,11 +42,10 @@ def fused(fun: Callable | None = None, *, static: tuple[str, ...] = ()) -> Calla
     def call(*args, **statics):
         if state.trace is not eval_trace:
             return fun(*args, **statics)
-        context = _trace_context()
-        pair = dispatch._last_context
-        if pair[0] != context:
-            pair = dispatch._context_changed(context)
-        key: list[Any] = [pair[1]]
+        seen = dispatch._last_context
+        if seen[0] is not _mark.value or seen[1] != config.changes:
+            seen = dispatch._context_changed()
+        key: list[Any] = [seen[2]]
         bufs = []
         for x in args:
             if type(x) is not ArrayImpl:

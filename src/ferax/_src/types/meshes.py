@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ferax._src import engine
+from ferax._src.util import config
 
 
 class AxisType(enum.Enum):
@@ -357,7 +358,7 @@ class _Context(threading.local):
 
 _context = _Context()
 # The mesh in force is part of what a traced program means: as a configuration value it enters every cache key.
-_key = engine.Config("ferax_mesh", None, include_in_jit_key=True, include_in_trace_context=True)
+_key = config.Internal("ferax_mesh", None)
 
 
 def _enter(mesh: Mesh, abstract: AbstractMesh) -> None:

@@ -147,7 +147,40 @@ def _initial(option: Option) -> Any:
 # -- flags ---------------------------------------------------------------------------------------------------
 
 
-class Flag(engine.Config):
+#: Counts changes for the whole process of values that are part of keys; see `Marked`.
+changes = 0
+#: Of each thread: another object after each change of its own values; see `Marked`.
+mark = engine.Config("ferax_mark", object())
+
+
+class Marked(engine.Config):
+    """A value that is part of keys, with its changes marked.
+
+    As long as ``mark.value`` is the same object and ``changes`` the same number, ``trace_context()`` answers the same
+    in this thread. Hot code asks these two (0.06 us) instead of comparing two dozen values (0.15 us).
+    """
+
+    def __init__(self, name: str, value: Any, **keys: bool):
+        global changes
+        super().__init__(name, value, **keys)
+        changes += 1
+
+    def set_local(self, value: Any) -> None:
+        super().set_local(value)
+        mark.set_local(object())
+
+    def swap_local(self, value: Any) -> Any:
+        previous = super().swap_local(value)
+        mark.set_local(object())
+        return previous
+
+    def set_global(self, value: Any) -> None:
+        global changes
+        super().set_global(value)
+        changes += 1
+
+
+class Flag(Marked):
     """One option: ``value``, ``set`` for the process, and called with a value, a context manager for this thread.
 
     ``set_local``, ``swap_local``, ``get_local``, ``set_global``, ``get_global`` are jaxlib's and check
@@ -313,7 +346,7 @@ config_hooks.connect(FLAGS)
 # -- state of the tracing machinery that belongs into the same keys ------------------------------------------
 
 
-class Internal(engine.Config):
+class Internal(Marked):
     """A thread-local value that is no option: not settable by users, but part of keys.  Called, a context manager."""
 
     def __init__(self, name: str, default: Any, *, key: str = TRACE):
