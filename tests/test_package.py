@@ -108,3 +108,11 @@ def test_readmes_show_the_same_program():
 
 def test_typed():
     assert (ROOT / "src" / "ferax" / "py.typed").exists()
+
+
+def test_every_module_can_be_imported():
+    """Lazy names and platform-only corners included; ``TYPE_CHECKING`` and function bodies are left to mypy."""
+    for path in sorted((ROOT / "src" / "ferax").rglob("*.py")):
+        if path.name != "__main__.py":
+            name = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+            importlib.import_module(name)

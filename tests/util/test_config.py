@@ -17,7 +17,10 @@ from ferax._src.util.config_options import NONE, OPTIONS, TRACE
 
 
 @pytest.fixture(autouse=True)
-def restore():
+def restore(monkeypatch):
+    # What higher floors check (that no device has been used yet, say) is theirs to test.
+    for flag in c.FLAGS.values():
+        monkeypatch.setattr(flag, "_checks", [])
     before = {name: flag.get_global() for name, flag in c.FLAGS.items()}
     yield
     for name, value in before.items():

@@ -49,27 +49,27 @@ class Effect:
 class IOEffect(Effect):
     """Reads or changes the world outside."""
 
-    __str__ = lambda self: "IO"                             # noqa: E731
+    __str__ = lambda self: "IO"
 
 
 class OrderedIOEffect(Effect):
     """Reads or changes the world outside, in the order of the program."""
 
     ordered = True
-    __str__ = lambda self: "OrderedIO"                      # noqa: E731
+    __str__ = lambda self: "OrderedIO"
 
 
 class DebugEffect(Effect):
     """Shows something to the programmer."""
 
-    __str__ = lambda self: "Debug"                          # noqa: E731
+    __str__ = lambda self: "Debug"
 
 
 class OrderedDebugEffect(Effect):
     """Shows something to the programmer, in the order of the program."""
 
     ordered = True
-    __str__ = lambda self: "OrderedDebug"                   # noqa: E731
+    __str__ = lambda self: "OrderedDebug"
 
 
 io_effect, ordered_io_effect = IOEffect(), OrderedIOEffect()

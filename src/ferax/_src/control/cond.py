@@ -41,47 +41,47 @@ class Cond(Primitive):
     holds_jaxprs = True
     handles_extended_dtypes = True
 
-    def abstract_eval(self, index, *avals, branches):
+    def abstract_eval(self, index, *avals, branches, **extra):
         return branches[0].out_avals
 
-    def effects_of(self, index, *avals, branches):
+    def effects_of(self, index, *avals, branches, **extra):
         return join_effects(*(b.effects for b in branches))
 
     def lower(self, ctx, index, *values, branches):
         return ctx.case(index, [lambda b=b: ctx.inline(b, *values) for b in branches], ctx.types(ctx.avals_out),
                         self.effects_of(None, branches=branches))
 
-    def jvp(self, primals, tangents, *, branches):
+    def jvp(self, primals, tangents, *, branches, **extra):
         index, *operands = primals
         active = [type(t) is not Zero for t in tangents[1:]]
         actives = [jvp_jaxpr(b, active)[1] for b in branches]
         out_active = tuple([any(column) for column in zip(*actives)])
         programs = tuple([jvp_jaxpr(b, active, instantiate=out_active)[0] for b in branches])
-        results = self.bind(index, *operands, *(t for t in tangents[1:] if type(t) is not Zero), branches=programs)
+        results = self.bind(index, *operands, *(t for t in tangents[1:] if type(t) is not Zero), branches=programs, **extra)
         n = len(out_active)
         given = iter(results[n:])
         return results[:n], [next(given) if a else Zero.of(aval_of(x)) for a, x in zip(out_active, results)]
 
-    def transpose(self, cts, index, *args, branches):
+    def transpose(self, cts, index, *args, branches, **extra):
         linear = tuple([isinstance(x, ShapedArray) for x in args])
         ct_active = tuple([type(ct) is not Zero for ct in cts])
         actives = [transpose_jaxpr(b, linear, ct_active)[1] for b in branches]
         in_active = tuple([any(column) for column in zip(*actives)])
         programs = tuple([full_transpose(b, linear, ct_active, in_active) for b in branches])
         results = iter(self.bind(index, *(x for x in args if not isinstance(x, ShapedArray)),
-                                 *(ct for ct in cts if type(ct) is not Zero), branches=programs))
+                                 *(ct for ct in cts if type(ct) is not Zero), branches=programs, **extra))
         answered = iter(in_active)
         return [None, *((next(results) if next(answered) else Zero.of(x)) if is_linear else None
                         for x, is_linear in zip(args, linear))]
 
-    def batch(self, axis, args, dims, *, branches):
+    def batch(self, axis, args, dims, *, branches, **extra):
         index, *operands = args
         index_dim, *dims = dims
         if index_dim is None:
             out_dims = [batch_jaxpr(b, dims, axis)[1] for b in branches]
             mapped = tuple([any(d is not None for d in column) for column in zip(*out_dims)])
             programs = tuple([batch_jaxpr(b, dims, axis, force_out=mapped)[0] for b in branches])
-            return self.bind(index, *operands, branches=programs), [0 if m else None for m in mapped]
+            return self.bind(index, *operands, branches=programs, **extra), [0 if m else None for m in mapped]
         effects = self.effects_of(index, branches=branches)
         if any(getattr(e, "keeps_alive", True) for e in effects):
             raise NotImplementedError(
@@ -113,7 +113,7 @@ class Cond(Primitive):
         results = [*known_outs, *extra]
         effects = join_effects(*(b.effects for b in firsts))
         if results or effects:
-            eqns.append(eqn_like(eqn, self, [eqn.invars[0], *known_ops], results, {"branches": firsts}, effects))
+            eqns.append(eqn_like(eqn, self, [eqn.invars[0], *known_ops], results, dict(eqn.params, branches=firsts), effects))
         # The second takes all the residuals of all branches; each branch reads its own.
         sources: dict = {}
         for s, place in zip(splits, places):
@@ -127,7 +127,7 @@ class Cond(Primitive):
             wanted = [sources[(kind, place[i]) if kind == "extra" else (kind, i)] for kind, i in s.residuals]
             seconds.append(with_inputs_at(s.unknown, wanted, [v.aval for v in residuals], len(unknown_ops)))
         second = eqn_like(eqn, self, [eqn.invars[0], *residuals, *unknown_ops],
-                          [v for v, u in zip(eqn.outvars, out_unknown) if u], {"branches": tuple(seconds)},
+                          [v for v, u in zip(eqn.outvars, out_unknown) if u], dict(eqn.params, branches=tuple(seconds)),
                           join_effects(*(b.effects for b in seconds)))
         return eqns, [second], out_unknown
 
@@ -138,7 +138,7 @@ class Cond(Primitive):
         needed = [any(column) for column in zip(*(dce_closed(b, used)[1] for b in branches))]
         new = tuple([dce_closed(b, used, tuple(needed))[0] for b in branches])
         return eqn_like(eqn, self, [eqn.invars[0], *(v for v, u in zip(eqn.invars[1:], needed) if u)],
-                        [v for v, u in zip(eqn.outvars, used) if u], {"branches": new},
+                        [v for v, u in zip(eqn.outvars, used) if u], dict(eqn.params, branches=new),
                         join_effects(*(b.effects for b in new)))
 
 
@@ -344,8 +344,8 @@ def predicate(pred):
     return convert(pred, np.dtype(np.int32))
 
 
-def branch_on(index, branches, operands, name: str, names):
-    """Trace the branches, make them alike, and bind."""
+def branch_on(index, branches, operands, name: str, names, primitive=None, **extra):
+    """Trace the branches, make them alike, and bind `cond_p` or the given primitive."""
     leaves, avals, tree = flatten_arrays(operands, name, "operands")
     traced = [trace_function(f, tree, avals, name) for f in branches]
     out_tree = traced[0].out_tree
@@ -357,7 +357,7 @@ def branch_on(index, branches, operands, name: str, names):
     closeds = promote_results([t.closed for t in traced])
     check_results(closeds, traced, out_tree, name, names)
     consts, closeds = join_consts(closeds, [t.consts for t in traced])
-    outs = cond_p.bind(index, *consts, *leaves, branches=tuple(closeds))
+    outs = (primitive or cond_p).bind(index, *consts, *leaves, branches=tuple(closeds), **extra)
     return tree_unflatten(out_tree, outs)
 
 

@@ -12,11 +12,12 @@ from ferax._src.numpy.arithmetic import add, multiply
 from ferax._src.numpy.division import divmod as floor_divmod, remainder
 from ferax._src.numpy.special import clip
 from ferax._src.ops import elementwise as ops
+from ferax._src.ops.broadcasting import reduce_sum
 from ferax._src.ops.compare import ge, gt, lt
 from ferax._src.ops.convert import convert
+from ferax._src.ops.cumulative import cumsum
 from ferax._src.ops.indexing import GatherScatterMode, ScatterDimensionNumbers
 from ferax._src.ops.joining import stack
-from ferax._src.ops.reduce import cumsum, reduce_sum
 from ferax._src.ops.scatter import scatter
 from ferax._src.ops.shape import iota, reshape
 from ferax._src.runtime import transfer

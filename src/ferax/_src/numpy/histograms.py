@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ferax._src.numpy.creation import linspace
+from ferax._src.numpy.ranges import linspace
 from ferax._src.numpy.gathering import add_at, take_along
 from ferax._src.numpy.util import (
     check_arraylike, choose, const, ensure_arraylike, promote_dtypes, promote_dtypes_inexact)

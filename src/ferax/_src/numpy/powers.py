@@ -54,6 +54,7 @@ def power(x1, x2, /):
     return _general_power(x1, x2)
 
 
+power.direct = _direct
 pow = renamed(power, "pow")                                 # noqa: A001 (NumPy's name)
 
 

@@ -10,8 +10,9 @@ A sum over a float32 array, the common case, is one operation and is dispatched 
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,11 +24,13 @@ from ferax._src.ops.base import numpy_scalar
 from ferax._src.ops.broadcasting import expand_dims, reduce_sum, reduce_sum_p
 from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.cumulative import reduce_prod
-from ferax._src.ops.reduce import reduce_and, reduce_max, reduce_min, reduce_or, reduce_xor
+from ferax._src.ops.reduce import (
+    reduce_and, reduce_and_p, reduce_max, reduce_max_p, reduce_min, reduce_min_p, reduce_or, reduce_or_p, reduce_xor)
 from ferax._src.ops.shape import reshape
 from ferax._src.ops.static import normalize_axes
 from ferax._src.ops.zeros import full
-from ferax._src.tracing.core import Array, state
+from ferax._src.runtime.fused import fused
+from ferax._src.tracing.core import Array, Primitive, state
 from ferax._src.types import dtypes
 
 _bool = dtypes.bool_
@@ -47,13 +50,17 @@ class Reduction(NamedTuple):
     combine_bools: Callable
     identity: float
     has_identity: bool = True
+    p: Primitive | None = None              # the primitive, where it takes numbers as they are
 
 
 _TABLE = {
-    "sum": Reduction(reduce_sum, elementwise.add, reduce_or, elementwise_bits.bitwise_or, 0),
+    "sum": Reduction(reduce_sum, elementwise.add, reduce_or, elementwise_bits.bitwise_or, 0,
+                     p=reduce_sum_p),
     "prod": Reduction(reduce_prod, elementwise.mul, reduce_and, elementwise_bits.bitwise_and, 1),
-    "max": Reduction(reduce_max, elementwise.max, reduce_or, elementwise_bits.bitwise_or, -np.inf, False),
-    "min": Reduction(reduce_min, elementwise.min, reduce_and, elementwise_bits.bitwise_and, np.inf, False),
+    "max": Reduction(reduce_max, elementwise.max, reduce_or, elementwise_bits.bitwise_or, -np.inf, False,
+                     reduce_max_p),
+    "min": Reduction(reduce_min, elementwise.min, reduce_and, elementwise_bits.bitwise_and, np.inf, False,
+                     reduce_min_p),
     "any": Reduction(reduce_or, elementwise_bits.bitwise_or, reduce_or, elementwise_bits.bitwise_or, 0),
     "all": Reduction(reduce_and, elementwise_bits.bitwise_and, reduce_and, elementwise_bits.bitwise_and, 1),
     "bitwise_and": Reduction(reduce_and, elementwise_bits.bitwise_and, reduce_and, elementwise_bits.bitwise_and, -1),
@@ -78,18 +85,17 @@ def identity_of(kind: str, dtype):
 
 # --- the work -----------------------------------------------------------------------------------
 
-class _How(NamedTuple):
-    """All that is static of a reduction."""
-
-    kind: str
-    axes: tuple[int, ...]
-    keepdims: bool
-    compute: Any        # dtype in which it is computed
-    result: Any         # dtype of the result
+@fused(static=("how",))
+def _simple(a, *, how):
+    """Reduce an array in its own dtype; ``how``: kind, axes, keepdims."""
+    kind, axes, keepdims = how
+    out = (_TABLE[kind].reduce_bools if a.dtype == _bool else _TABLE[kind].reduce)(convert(a, a.dtype), axes)
+    return expand_dims(out, axes) if keepdims else out
 
 
 @fused_optional(static=("how",))
-def _reduce(a, where, initial, *, how):
+def _general(a, where, initial, *, how):
+    """Reduce an array; ``how``: kind, axes, keepdims, dtype of the computation, dtype of the result."""
     kind, axes, keepdims, compute, result = how
     row = _TABLE[kind]
     is_bool = compute == _bool
@@ -106,7 +112,9 @@ def _reduce(a, where, initial, *, how):
 
 def reduce(name: str, kind: str, a, axis, keepdims, where=None, initial=None, *, compute=None, result=None):
     """Reduce with row ``kind`` of the table, in dtype ``compute`` (by default that of ``a``), giving dtype ``result``."""
-    axes = axes_of(axis, a.ndim)
+    aval = a.aval
+    shape, dtype = aval.shape, aval.dtype
+    axes = axes_of(axis, len(shape))
     if where is not None:
         where = check_where(name, where)
     if initial is not None:
@@ -117,12 +125,16 @@ def reduce(name: str, kind: str, a, axis, keepdims, where=None, initial=None, *,
         if where is not None:
             raise ValueError(f"reduction operation {name} does not have an identity, so to use a where mask one has to "
                              "specify 'initial'")
-        shape = a.shape
-        if not builtins.all([shape[i] for i in axes]):
+        if 0 in shape and not builtins.all([shape[i] for i in axes]):
             raise ValueError(f"zero-size array to reduction operation {name} which has no identity: shape {shape}, "
                              f"axes {axes}. Give it one with initial=")
-    compute = a.dtype if compute is None else compute
-    return _reduce(a, where, initial, how=_How(kind, axes, bool(keepdims), compute, compute if result is None else result))
+    if compute is None:
+        compute = dtype
+    if result is None:
+        result = compute
+    if where is None and initial is None and compute is dtype and result is dtype:
+        return _simple(a, how=(kind, axes, bool(keepdims)))
+    return _general(a, where, initial, how=(kind, axes, bool(keepdims), compute, result))
 
 
 _ALL_AXES = [tuple(range(n)) for n in range(16)]
@@ -168,6 +180,19 @@ def upcast_half(dtype):
     return _float32 if dtype in _HALVES else dtype
 
 
+def _at_once(kind: str, a: Array, axis, keepdims):
+    """The common case: an array of floats, its axes not empty, in its own dtype. None if it is not this case."""
+    aval = a.aval
+    shape = aval.shape
+    if aval.dtype not in _PLAIN or aval.weak_type or 0 in shape:
+        return None
+    axes = axes_of(axis, len(shape))
+    if keepdims:
+        return _simple(a, how=(kind, axes, True))
+    params = {"axes": axes, "out_sharding": None} if kind == "sum" else {"axes": axes}
+    return state.trace.process(_TABLE[kind].p, (a,), params)[0]
+
+
 def _arithmetic(name: str, kind: str, a, axis, dtype, out, keepdims, initial, where, promote_integers):
     """sum and prod."""
     reject_out(name, out)
@@ -206,11 +231,10 @@ def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=
     ----------
     ``numpy.sum``
     """
-    if isinstance(a, Array) and dtype is None and out is None and initial is None and where is None and not keepdims:
-        aval = a.aval
-        if aval.dtype in _PLAIN and not aval.weak_type:     # one operation
-            return state.trace.process(
-                reduce_sum_p, (a,), {"axes": axes_of(axis, len(aval.shape)), "out_sharding": None})[0]
+    if dtype is None and out is None and initial is None and where is None and isinstance(a, Array):
+        found = _at_once("sum", a, axis, keepdims)
+        if found is not None:
+            return found
     return _arithmetic("sum", "sum", a, axis, dtype, out, keepdims, initial, where, promote_integers)
 
 
@@ -256,6 +280,10 @@ def max(a, axis=None, out=None, keepdims=False, initial=None, where=None):  # no
     ----------
     ``numpy.max``
     """
+    if out is None and initial is None and where is None and isinstance(a, Array):
+        found = _at_once("max", a, axis, keepdims)
+        if found is not None:
+            return found
     reject_out("max", out)
     return reduce("max", "max", ensure_arraylike("max", a), axis, keepdims, where, initial)
 
@@ -276,6 +304,10 @@ def min(a, axis=None, out=None, keepdims=False, initial=None, where=None):  # no
     ----------
     ``numpy.min``
     """
+    if out is None and initial is None and where is None and isinstance(a, Array):
+        found = _at_once("min", a, axis, keepdims)
+        if found is not None:
+            return found
     reject_out("min", out)
     return reduce("min", "min", ensure_arraylike("min", a), axis, keepdims, where, initial)
 
@@ -325,6 +357,10 @@ def all(a, axis=None, out=None, keepdims=False, *, where=None):  # noqa: A001
     ----------
     ``numpy.all``
     """
+    if out is None and where is None and not keepdims and isinstance(a, Array):
+        aval = a.aval
+        if aval.dtype is _bool:
+            return state.trace.process(reduce_and_p, (a,), {"axes": axes_of(axis, len(aval.shape))})[0]
     reject_out("all", out)
     return reduce("all", "all", ensure_arraylike("all", a), axis, keepdims, where, compute=_bool)
 
@@ -344,6 +380,10 @@ def any(a, axis=None, out=None, keepdims=False, *, where=None):  # noqa: A001
     ----------
     ``numpy.any``
     """
+    if out is None and where is None and not keepdims and isinstance(a, Array):
+        aval = a.aval
+        if aval.dtype is _bool:
+            return state.trace.process(reduce_or_p, (a,), {"axes": axes_of(axis, len(aval.shape))})[0]
     reject_out("any", out)
     return reduce("any", "any", ensure_arraylike("any", a), axis, keepdims, where, compute=_bool)
 
@@ -361,13 +401,24 @@ def reduce_bits(kind: str, a, axis=None, keepdims=False, initial=None, where=Non
 def count(a, axis, keepdims, where, dtype):
     """How many elements a mean is over: a number, or an array where a mask decides it."""
     if where is None:
-        return int(np.prod([a.shape[i] for i in axes_of(axis, a.ndim)], dtype=np.int64))
+        return math.prod([a.shape[i] for i in axes_of(axis, a.ndim)])
     return sum(broadcast_to(where, a.shape), axis, dtype=dtype, keepdims=keepdims)
 
 
+@fused(static=("how",))
+def _simple_mean(a, *, how):
+    """Mean of floats in their own dtype; ``how``: axes, keepdims."""
+    axes, keepdims = how
+    total = reduce_sum(convert(a, a.dtype), axes)
+    if keepdims:
+        total = expand_dims(total, axes)
+    return elementwise.div(total, math.prod([a.shape[i] for i in axes]))
+
+
 @fused_optional(static=("how",))
-def _mean(a, where, *, how):
-    _, axes, keepdims, compute, result = how
+def _general_mean(a, where, *, how):
+    """Mean; ``how``: axes, keepdims, dtype of the computation, dtype of the result."""
+    axes, keepdims, compute, result = how
     n = count(a, axes, keepdims, where, compute)
     a = convert(a, compute)
     if where is not None:
@@ -375,8 +426,6 @@ def _mean(a, where, *, how):
     total = reduce_or(a, axes) if compute == _bool else reduce_sum(a, axes)
     if keepdims:
         total = expand_dims(total, axes)
-    if type(n) is int and n == 0 and dtypes.kind_of(compute) in "fc":
-        return full(total.shape, np.nan, result)
     return convert(elementwise.div(total, n), result)
 
 
@@ -401,19 +450,23 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
     ----------
     ``numpy.mean``
     """
-    reject_out("mean", out)
-    a = a if isinstance(a, Array) else ensure_arraylike("mean", a)
+    if out is not None:
+        reject_out("mean", out)
+    if not isinstance(a, Array):
+        a = ensure_arraylike("mean", a)
+    aval = a.aval
+    axes = axes_of(axis, len(aval.shape))
     if dtype is None:
-        result = a.dtype
-        if result not in _PLAIN:
-            result = dtypes.to_inexact_dtype(result)
+        result = aval.dtype
+        if result in _PLAIN and where is None:
+            return _simple_mean(a, how=(axes, bool(keepdims)))
+        result = dtypes.to_inexact_dtype(result)
         compute = upcast_half(result)
     else:
         result = compute = dtypes.check_user_dtype(dtype, "mean")
     if where is not None:
         where = check_where("mean", where)
-    axes = axes_of(axis, a.ndim)
-    return _mean(a, where, how=_How("mean", axes, bool(keepdims), compute, result))
+    return _general_mean(a, where, how=(axes, bool(keepdims), compute, result))
 
 
 def average(a, axis=None, weights=None, returned=False, keepdims=False):
@@ -524,7 +577,7 @@ def _variance(name, a, axis, dtype, out, ddof, keepdims, where, mean, correction
     if mean is not None:
         mean = ensure_arraylike(name, mean)
     static = type(correction) in (int, float)
-    how = _How(correction if static else 0, axes_of(axis, a.ndim), bool(keepdims), compute, result)
+    how = (correction if static else 0, axes_of(axis, a.ndim), bool(keepdims), compute, result)
     return _var(a, where, mean, None if static else ensure_arraylike(name, correction), how=how, root=root)
 
 

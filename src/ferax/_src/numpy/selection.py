@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferax._src.numpy import indexing
+from ferax._src.numpy import finding
 from ferax._src.numpy.util import (
     as_bool, broadcast_all, check_arraylike, choose, ensure_arraylike, operand, promote_dtypes)
 from ferax._src.ops.convert import as_array, convert
@@ -45,7 +45,7 @@ def where(condition, x=None, y=None, /, *, size=None, fill_value=None):
             return state.trace.process(select_n_p, (condition, y, x), {})[0]
     if x is None and y is None:
         check_arraylike("where", condition)
-        return indexing.nonzero(condition, size=size, fill_value=fill_value)
+        return finding.nonzero(condition, size=size, fill_value=fill_value)
     if size is not None or fill_value is not None:
         raise ValueError("size and fill_value arguments cannot be used in three-term where function.")
     if x is None or y is None:

@@ -12,13 +12,14 @@ from ferax._src.numpy.division import remainder
 from ferax._src.numpy.indexing import index_dtype, position, take_index
 from ferax._src.numpy.special import clip
 from ferax._src.ops.axes import move_axis
-from ferax._src.ops.broadcasting import broadcast_in_dim, expand_dims
+from ferax._src.ops.broadcasting import broadcast_in_dim, expand_dims, reduce_sum
 from ferax._src.ops.compare import eq, ge
 from ferax._src.ops.convert import convert
+from ferax._src.ops.cumulative import cumsum
 from ferax._src.ops.elementwise import sub
 from ferax._src.ops.gather import gather
 from ferax._src.ops.indexing import GatherDimensionNumbers, GatherScatterMode
-from ferax._src.ops.reduce import cumsum, reduce_or, reduce_sum
+from ferax._src.ops.reduce import reduce_or
 from ferax._src.ops.select import select_n
 from ferax._src.ops.shape import iota, reshape, squeeze
 from ferax._src.ops.slicing import slice_in_dim

@@ -9,7 +9,7 @@ import numpy as np
 from ferax._src.ops.axes import shift_axes
 from ferax._src.ops.base import add
 from ferax._src.ops.broadcasting import inverse_permutation, transpose_p
-from ferax._src.ops.convert import convert
+from ferax._src.ops.convert import convert_element_type_p
 from ferax._src.ops.precision import (
     CPU_ALGORITHMS,
     DotAlgorithm,
@@ -136,7 +136,9 @@ def _other_factor(x, x_contract, x_batch, x_kept, y, y_contract, y_batch, y_kept
     if layout != in_order:
         (out,) = transpose_p.bind(out, permutation=inverse_permutation(layout))
     dtype = x.to_tangent_aval().dtype
-    return out if out.dtype == dtype else convert(out, dtype, x.weak_type)
+    if out.dtype == dtype:
+        return out
+    return convert_element_type_p.bind(out, new_dtype=dtype, weak_type=x.weak_type, sharding=None)[0]
 
 
 def _swapped(params):

@@ -2,6 +2,10 @@
 
 Floats are sorted as NumPy does: -inf < ... < -0 = 0 < ... < inf < NaN, all NaNs being equal; complex numbers
 by their real parts, then by their imaginary parts.
+
+XLA's CPU sorts one array of integers five times as fast as anything that needs a comparator of its own. So
+there one key of up to 32 bits is made an unsigned integer, packed with its index into 64 bits, and those are
+sorted: the lower halves are then the order, and it is stable.
 """
 
 from __future__ import annotations
@@ -11,8 +15,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ferax._src.ops.axes import place_axis
+from ferax._src.ops.base import lower_as
 from ferax._src.ops.compare import eq, eq_to, lt, lt_to, ne
-from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_or
+from ferax._src.ops.convert import bitcast_convert_type_p, convert
+from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_not, bitwise_or, bitwise_xor, shift_left
 from ferax._src.ops.elementwise_complex import imag, real
 from ferax._src.ops.gather import take_along
 from ferax._src.ops.select import select
@@ -22,6 +28,10 @@ from ferax._src.tracing.core import Array, Primitive, Zero, register
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.util import config
+
+_U32, _U64, _I32, _F32 = (np.dtype(name) for name in ("uint32", "uint64", "int32", "float32"))
+_SIGN = np.uint32(1 << 31)
 
 # --- comparing ----------------------------------------------------------------------------------
 
@@ -73,6 +83,46 @@ def _without_variants(x):
     return select(ne(x, x), dtype.type(np.nan), x)
 
 
+# --- one key, packed ----------------------------------------------------------------------------
+
+def _packs(avals, dimension: int, num_keys: int) -> bool:
+    """Whether packing is possible and worth while."""
+    key = avals[0]
+    kind = dtypes.kind_of(key.dtype)
+    if num_keys != 1 or key.dtype.itemsize > 4 or key.shape[dimension] >= 2 ** 31 or key.size == 0:
+        return False
+    return kind == "f" or kind in "biu" and len(avals) > 1
+
+
+def _sort_packed(*operands, dimension, is_stable, num_keys):
+    with config.enable_x64(True):
+        order = packed_order(operands[0], dimension)
+    return [take_along(x, order, dimension) for x in operands]
+
+
+def packed_order(key, dimension: int):
+    """The indices that put a key of at most 32 bits in order along a dimension."""
+    high = shift_left(convert(_ordered_bits(key), _U64), np.uint64(32))
+    (index,) = iota_p.bind(dtype=_U64, shape=key.shape, dimension=dimension, sharding=None)
+    (packed,) = sort_p.bind(bitwise_or(high, index), dimension=dimension, is_stable=True, num_keys=1)
+    return convert(bitwise_and(packed, np.uint64(2 ** 31 - 1)), _I32)
+
+
+def _ordered_bits(x):
+    """An unsigned 32-bit integer for each element, in the same order; equal ones for those that compare equal."""
+    kind = dtypes.kind_of(x.dtype)
+    if kind in "bu":
+        return convert(x, _U32)
+    if kind == "i":
+        return bitwise_xor(convert(convert(x, _I32), _U32), _SIGN)
+    (bits,) = bitcast_convert_type_p.bind(_without_variants(convert(x, _F32)), new_dtype=_U32)
+    # The bits of positive floats ascend as they do, those of negative ones descend.
+    return select(lt(bits, _SIGN), bitwise_xor(bits, _SIGN), bitwise_not(bits))
+
+
+sort_packed = lower_as(_sort_packed)
+
+
 # --- sort ---------------------------------------------------------------------------------------
 
 class Sort(Primitive):
@@ -92,6 +142,8 @@ class Sort(Primitive):
         return list(avals)
 
     def lower(self, ctx, *values, dimension, is_stable, num_keys):
+        if ctx.platform == "cpu" and _packs(ctx.avals_in, dimension, num_keys):
+            return sort_packed(self, ctx, *values, dimension=dimension, is_stable=is_stable, num_keys=num_keys)
         op = ctx.op("stablehlo.sort", values, None, {
             "dimension": ctx.i64(dimension), "is_stable": ctx.boolean(is_stable)}, regions=1)
         scalars = [ShapedArray((), a.dtype) for a in ctx.avals_in for _ in range(2)]

@@ -217,7 +217,7 @@ def choice(key, a, shape=(), replace=True, p=None, axis=0, mode=None):
 
 @fused(static=("shape", "mode"))
 def _weighted(key, p, *, shape, mode):
-    from ferax._src.numpy.sorting import searchsorted  # lazy: one sampler's need
+    from ferax._src.numpy.histograms import searchsorted  # lazy: one sampler's need
     total = p.cumsum()
     u = total[-1] * (np.array(1, p.dtype) - uniform(key, shape, p.dtype))
     return convert_element_type(searchsorted(total, u), dtypes.default_int_dtype())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ferax._src import engine
 from ferax._src.ir.jaxpr import ClosedJaxpr
-from ferax._src.runtime import checks, devices
+from ferax._src.runtime import devices
 from ferax._src.runtime.array import ArrayImpl
 from ferax._src.runtime.program import CompiledProgram, finish_program, lower_program
 from ferax._src.runtime.transfer import as_array

@@ -162,7 +162,7 @@ def spec_names(part) -> tuple:
 Index = tuple[slice, ...]
 
 
-class Sharding(abc.ABC):  # noqa: B024 (the kinds register; nothing derives from it)
+class Sharding(abc.ABC):
     """Where an array lies. A kind gives `_device_list` and `_cuts`; the rest follows."""
 
     memory_kind: Any

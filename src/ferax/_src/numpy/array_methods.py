@@ -1,0 +1,295 @@
+"""The operators and methods of arrays: the one place that hangs them on `tracing.core.Array`.
+
+Most methods are functions of the array API as they are: their first parameter is the array. Operators are made by
+`rows.operator`, so that ``x + y`` of two arrays of one type is one short Python function away from its program.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+
+from ferax._src.numpy import (
+    arithmetic, bitwise, comparison, complexes, creation, cumulative, division, extrema, finding, histograms, indexing,
+    joining, manipulation, matrices, powers, products, reductions, rounding, sorting, special, taking, util)
+from ferax._src.numpy.array_at import IndexUpdateHelper
+from ferax._src.numpy.rows import operator
+from ferax._src.ops import elementwise as ops
+from ferax._src.ops.convert import bitcast_convert_type, convert
+from ferax._src.ops.joining import stack, unstack
+from ferax._src.ops.shape import reshape as reshape_to, rev
+from ferax._src.runtime import transfer
+from ferax._src.runtime.fused import fused
+from ferax._src.tracing.core import Array
+from ferax._src.types import dtypes
+from ferax._src.types.shardings import as_sharding
+
+# --- operators ----------------------------------------------------------------------------------
+
+_BINARY = {
+    "add": arithmetic.add, "sub": arithmetic.subtract, "mul": arithmetic.multiply, "truediv": division.true_divide,
+    "floordiv": division.floor_divide, "mod": division.remainder, "divmod": division.divmod, "and": bitwise.bitwise_and,
+    "or": bitwise.bitwise_or, "xor": bitwise.bitwise_xor, "lshift": bitwise.left_shift, "rshift": bitwise.right_shift,
+}
+_COMPARISONS = {
+    "lt": comparison.less, "le": comparison.less_equal, "gt": comparison.greater, "ge": comparison.greater_equal,
+    "eq": comparison.equal, "ne": comparison.not_equal,
+}
+_OPERANDS = (Array, np.ndarray, np.generic, bool, int, float, complex)
+_integer_power, _powers = ops.integer_pow, powers.power.direct
+
+
+def _pow(self, other):
+    """``self ** other``"""
+    if type(other) is int and self.aval.dtype in _powers:
+        return _integer_power(self, other)
+    return powers.power(self, other) if isinstance(other, _OPERANDS) else NotImplemented
+
+
+def _rpow(self, other):
+    """``other ** self``"""
+    return powers.power(other, self) if isinstance(other, _OPERANDS) else NotImplemented
+
+
+def _matmul(self, other):
+    """``self @ other``"""
+    return products.matmul(self, other) if isinstance(other, _OPERANDS) else NotImplemented
+
+
+def _rmatmul(self, other):
+    """``other @ self``"""
+    return products.matmul(other, self) if isinstance(other, _OPERANDS) else NotImplemented
+
+
+def _round(self, ndigits=None):
+    """``round(self, ndigits)``"""
+    return rounding.round(self, 0 if ndigits is None else ndigits)
+
+
+def _contains(self, item):
+    """``item in self``: whether an element is equal to it."""
+    return bool(reductions.any(comparison.equal(self, item)))
+
+
+def _iter(self):
+    """The elements along the first dimension."""
+    if not self.ndim:
+        raise TypeError("iteration over a 0-d array")
+    return iter(unstack(self, 0))
+
+
+def _reversed(self):
+    """The elements along the first dimension, the last one first."""
+    return iter(list(self)[::-1])
+
+
+def _setitem(self, index, value):
+    """Arrays cannot be written to; ``x.at[index].set(value)`` answers a new one."""
+    raise TypeError("JAX arrays are immutable and do not support in-place item assignment. Instead of x[idx] = y, use x = "
+                    "x.at[idx].set(y) or another .at[] method, which answer a new array. See docs/errors/immutable-array.md")
+
+
+_OPERATORS = {
+    "__getitem__": indexing.getitem, "__setitem__": _setitem, "__iter__": _iter, "__reversed__": _reversed,
+    "__contains__": _contains, "__neg__": arithmetic.negative, "__pos__": arithmetic.positive,
+    "__abs__": arithmetic.absolute, "__invert__": bitwise.invert, "__round__": _round, "__pow__": _pow, "__rpow__": _rpow,
+    "__matmul__": _matmul, "__rmatmul__": _rmatmul,
+}
+for _name, _row in _BINARY.items():
+    _OPERATORS[f"__{_name}__"] = operator(_row, f"__{_name}__")
+    _OPERATORS[f"__r{_name}__"] = operator(_row, f"__r{_name}__", reflected=True)
+for _name, _row in _COMPARISONS.items():
+    _OPERATORS[f"__{_name}__"] = operator(_row, f"__{_name}__")
+
+
+# --- methods that are not just functions --------------------------------------------------------
+
+def reshape(self, *args, order="C", out_sharding=None):
+    """The elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``. See `ferax.numpy.reshape`."""
+    shape = args[0] if len(args) == 1 else args
+    return manipulation.reshape(self, shape, order=order, out_sharding=out_sharding)
+
+
+def transpose(self, *args):
+    """The dimensions in another order: ``x.transpose(1, 0)``, ``x.transpose((1, 0))``, or all reversed."""
+    if not args:
+        return manipulation.transpose(self)
+    axes = args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
+    return manipulation.transpose(self, axes)
+
+
+def flatten(self, order="C", *, out_sharding=None):
+    """The elements in one dimension. See `ferax.numpy.ravel`."""
+    return manipulation.ravel(self, order=order, out_sharding=out_sharding)
+
+
+def astype(self, dtype, copy=False, device=None):
+    """The elements in another dtype. See `ferax.numpy.astype`."""
+    return manipulation.astype(self, dtype, copy=copy, device=device)
+
+
+def compress(self, condition, axis=None, *, out=None, size=None, fill_value=0):
+    """The slices along an axis for which a condition holds. See `ferax.numpy.compress`."""
+    return taking.compress(condition, self, axis=axis, out=out, size=size, fill_value=fill_value)
+
+
+def clip(self, min=None, max=None):
+    """The elements kept within bounds. See `ferax.numpy.clip`."""
+    return special.clip(self, min, max)
+
+
+def copy(self):
+    """A copy of the array, in memory of its own."""
+    return creation.array(self, copy=True)
+
+
+def to_device(self, device, *, stream=None):
+    """The array on another device.
+
+    Parameters
+    ----------
+    device : Device or Sharding
+    stream : not supported
+    """
+    if stream is not None:
+        raise NotImplementedError("stream argument of array.to_device()")
+    return transfer.put_leaf(self, as_sharding(device))
+
+
+def conjugate(self):
+    """The complex conjugate. See `ferax.numpy.conj`."""
+    return complexes.conjugate(self)
+
+
+def array_namespace(self, api_version=None):
+    """The module that implements the Python array API standard for this array."""
+    known = ("2021.12", "2022.12", "2023.12", "2024.12")
+    if api_version is not None and api_version not in known:
+        raise ValueError(f"api_version must be one of {known} or None, got {api_version!r}")
+    return importlib.import_module("ferax.numpy")
+
+
+# --- bits ---------------------------------------------------------------------------------------
+
+def view(self, dtype=None, type=None):                      # noqa: A002 (NumPy's name)
+    """The same bits as another dtype.
+
+    Parameters
+    ----------
+    dtype : dtype-like; one of another width makes the last dimension so much longer or shorter
+    type : not supported
+    """
+    if type is not None:
+        raise NotImplementedError("`type` argument of array.view() is not supported.")
+    if dtype is None:
+        return self
+    dtype = dtypes.check_user_dtype(dtype, "view")
+    old, new = dtypes.itemsize_bits(self.dtype), dtypes.itemsize_bits(dtype)
+    if old != new:
+        if not self.ndim:
+            raise ValueError("view() of a 0d array is only supported if the itemsize is unchanged.")
+        if (self.shape[-1] * old) % new:
+            raise ValueError("When changing to a larger dtype, its size must be a divisor of the total size in bytes of the "
+                             f"last axis of the array; got {self.shape[-1]} elements of {self.dtype} for {dtype}")
+    return _view(self, dtype=dtype)
+
+
+@fused(static=("dtype",))
+def _view(x, *, dtype):
+    if x.dtype == dtype:
+        return x
+    if x.dtype == dtypes.bool_:
+        x = convert(x, np.dtype(np.uint8))
+    if util.dtype_kind(x) == "c":                           # real and imaginary part follow each other in memory
+        parts = stack([ops.real(x), ops.imag(x)], x.ndim)
+        if not x.ndim:
+            raise NotImplementedError("view() of a complex number without dimensions")
+        x = reshape_to(parts, (*x.shape[:-1], x.shape[-1] * 2))
+    if dtype == dtypes.bool_:
+        return util.as_bool(_reread(x, np.dtype(np.uint8)))
+    if dtypes.kind_of(dtype) == "c":
+        parts = _reread(x, dtypes.to_floating_dtype(dtype))
+        parts = reshape_to(parts, (*parts.shape[:-1], parts.shape[-1] // 2, 2))
+        return ops.complex(*unstack(parts, parts.ndim - 1))
+    return _reread(x, dtype)
+
+
+def _reread(x, dtype):
+    """The bits read as another dtype, with the last dimension longer or shorter."""
+    old, new = dtypes.itemsize_bits(x.dtype), dtypes.itemsize_bits(dtype)
+    if x.dtype == dtype:
+        return x
+    if new > old:
+        x = reshape_to(x, (*x.shape[:-1], x.shape[-1] * old // new, new // old))
+    y = bitcast_convert_type(x, dtype)
+    return reshape_to(y, (*x.shape[:-1], x.shape[-1] * (old // new))) if new < old else y
+
+
+def byteswap(self):
+    """The elements with their bytes in the opposite order."""
+    return _byteswap(self)
+
+
+@fused
+def _byteswap(x):
+    if util.dtype_kind(x) == "c":
+        return ops.complex(*[_byteswap(part(x)) for part in (ops.real, ops.imag)])
+    if x.dtype.itemsize == 1:
+        return x
+    parts = bitcast_convert_type(x, np.uint8)
+    return bitcast_convert_type(rev(parts, (x.ndim,)), x.dtype)
+
+
+# --- properties ---------------------------------------------------------------------------------
+
+def _flat(self):
+    """Not supported; use ``x.flatten()``."""
+    raise NotImplementedError("JAX Arrays do not implement the arr.flat property: consider arr.flatten() instead.")
+
+
+def _matrix_transpose(self):
+    """The matrices of the last two dimensions, transposed."""
+    return manipulation.matrix_transpose(self)
+
+
+def _transposed(self):
+    """The dimensions in reverse order."""
+    return manipulation.transpose(self)
+
+
+_PROPERTIES = {
+    "T": _transposed, "mT": _matrix_transpose, "real": complexes.real, "imag": complexes.imag, "flat": _flat,
+}
+_METHODS = {
+    "all": reductions.all, "any": reductions.any, "argmax": extrema.argmax, "argmin": extrema.argmin,
+    "argpartition": sorting.argpartition, "argsort": sorting.argsort, "astype": astype, "byteswap": byteswap,
+    "choose": taking.choose, "clip": clip, "clone": copy, "compress": compress, "conj": conjugate, "conjugate": conjugate,
+    "copy": copy, "cumprod": cumulative.cumprod, "cumsum": cumulative.cumsum, "diagonal": matrices.diagonal,
+    "dot": products.dot, "flatten": flatten, "max": reductions.max, "mean": reductions.mean, "min": reductions.min,
+    "nonzero": finding.nonzero, "prod": reductions.prod, "ptp": reductions.ptp, "ravel": flatten,
+    "repeat": joining.repeat, "reshape": reshape, "round": rounding.round, "searchsorted": histograms.searchsorted,
+    "sort": sorting.sort, "squeeze": manipulation.squeeze, "std": reductions.std, "sum": reductions.sum,
+    "swapaxes": manipulation.swapaxes, "take": taking.take, "to_device": to_device, "trace": products.trace,
+    "transpose": transpose, "var": reductions.var, "view": view, "__array_namespace__": array_namespace,
+}
+
+
+class _At:
+    """The property ``x.at``: called for every ``x.at[i]``, so without a function in between."""
+
+    __doc__ = IndexUpdateHelper.__doc__
+
+    def __get__(self, array, owner=None):
+        return self if array is None else IndexUpdateHelper(array)
+
+
+def _hang() -> None:
+    for name, method in {**_OPERATORS, **_METHODS}.items():
+        setattr(Array, name, method)
+    for name, getter in _PROPERTIES.items():
+        setattr(Array, name, property(getter))
+    Array.at = _At()                                        # type: ignore[attr-defined]
+
+
+_hang()
