@@ -8,9 +8,10 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ferax._src.random.keys": "key PRNGKey key_data key_dtype key_impl wrap_key_data split fold_in clone",
         "ferax._src.random.uniform": "bits uniform randint",
         "ferax._src.random.continuous": (
-            "normal lognormal truncated_normal exponential laplace logistic cauchy maxwell gumbel rayleigh pareto weibull_min "
-            "triangular"),
-        "ferax._src.random.discrete": "bernoulli rademacher geometric categorical permutation choice",
+            "normal lognormal truncated_normal exponential laplace logistic cauchy maxwell gumbel rayleigh pareto triangular "
+            "wald weibull_min double_sided_maxwell"),
+        "ferax._src.random.discrete": "bernoulli rademacher geometric categorical",
+        "ferax._src.random.choices": "permutation choice",
     },
     first="ferax._src.numpy.array_methods",
 )

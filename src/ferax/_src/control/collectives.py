@@ -277,7 +277,7 @@ class PPermute(LinearCollective):
 
     def along(self, axis, args, dims, *, axis_name, perm):
         x = place_axis(args[0], dims[0], axis.size, 0)
-        source = dict((dst, src) for src, dst in perm)
+        source = {dst: src for src, dst in perm}
         rows = take_rows(x, np.array([source.get(i, 0) for i in range(axis.size)], np.int32))
         if len(source) < axis.size:
             received = np.array([i in source for i in range(axis.size)])

@@ -12,7 +12,6 @@ from ferax._src.control.tracing_utils import (
     described, eqn_like, flatten_arrays, intern_jaxpr, same_type, trace_function)
 from ferax._src.ir.dce import dce_closed, keeps_alive
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, join_effects
-from ferax._src.ops.axes import place_axis
 from ferax._src.ops.broadcasting import broadcast_in_dim
 from ferax._src.ops.compare import ne
 from ferax._src.ops.convert import convert
@@ -28,7 +27,7 @@ from ferax._src.transforms.transpose import transpose_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
 from ferax._src.types.pytrees import (
-    explain_mismatch, keystr, tree_flatten_with_path, tree_unflatten, treedef_tuple)
+    explain_mismatch, keystr, tree_flatten_with_path, tree_unflatten)
 from ferax._src.util import config
 from ferax._src.util.tracebacks import api_boundary
 

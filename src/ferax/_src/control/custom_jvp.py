@@ -94,6 +94,9 @@ class CustomJVPCall:
         self.args = args
         self.out_tree = None
 
+    def __repr__(self) -> str:
+        return f"<the rule of {describe_function(self.owner.fun)}>"
+
     def fun(self, *flat) -> list:
         """The function itself."""
         outs, self.out_tree = tree_flatten(self.owner.fun(*self.args.all_args(flat)))

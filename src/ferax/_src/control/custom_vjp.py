@@ -128,6 +128,9 @@ class CustomVJPCall:
         self.out_tree = None
         self.linears: dict = {}
 
+    def __repr__(self) -> str:
+        return f"<the rules of {describe_function(self.owner.fun)}>"
+
     def fun(self, *flat) -> list:
         """The function itself."""
         outs, self.out_tree = tree_flatten(self.owner.fun(*self.args.all_args(flat)))

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import functools
 
+from ferax._src.control import checkpoint_policies
 from ferax._src.control.barrier import barrier_of
 from ferax._src.control.call import jit_p
-from ferax._src.control.checkpoint_policies import nothing_saveable
 from ferax._src.control.tracing_utils import eqn_like, flatten_arrays, function_name, trace_function
 from ferax._src.ir.dce import dce_closed, keeps_alive
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Var
@@ -74,7 +74,7 @@ class Checkpoint(Primitive):
         params = eqn.params
         policy = params["policy"]
         jaxpr = params["jaxpr"] if policy is None else without_calls(params["jaxpr"])
-        split = split_jaxpr(jaxpr, unknown, saveable=nothing_saveable if policy is None else decision(policy))
+        split = split_jaxpr(jaxpr, unknown, saveable=checkpoint_policies.nothing_saveable if policy is None else decision(policy))
         known_vars = [v for v, u in zip(eqn.invars, unknown) if not u]
         known_outs = [v for v, u in zip(eqn.outvars, split.out_unknown) if not u]
         results = [*known_outs, *map(Var, split.known.out_avals[len(known_outs):])]

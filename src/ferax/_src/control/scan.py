@@ -78,10 +78,14 @@ class Scan(Primitive):
         n = len(args)
         lengths = num_consts, num_carry, n - num_consts - num_carry
         linear = [isinstance(x, ShapedArray) for x in args]
-        consts, carry, xs = split_exactly(linear, lengths)
-        if not all(carry):                      # a counter, say: run that part first, then transpose the rest
-            return self.transpose_rest(cts, args, linear, jaxpr=jaxpr, length=length, num_consts=num_consts,
-                                       num_carry=num_carry, reverse=reverse, unroll=unroll)
+        consts, starts, xs = split_exactly(linear, lengths)
+        if not all(starts):
+            carry = unknown_carry(jaxpr, consts, starts, xs)
+            if not all(carry):                  # a counter, say: run that part first, then transpose the rest
+                return self.transpose_rest(cts, args, linear, jaxpr=jaxpr, length=length, num_consts=num_consts,
+                                           num_carry=num_carry, reverse=reverse, unroll=unroll)
+            # A carry that starts with a known value, by linearity zero, and then depends on linear operands.
+            linear = consts + carry + xs
         ct_ys = [type(ct) is not Zero for ct in cts[num_carry:]]
         accumulate = (True,) * sum(consts) + (False,) * (num_carry + sum(xs))
 
@@ -108,7 +112,7 @@ class Scan(Primitive):
         const_cts, carry_cts, x_cts = map(iter, split_exactly(results, (sum(consts), sum(ct_carry), sum(x_active))))
         x_active = iter(x_active)
         return [*(next(const_cts) if is_linear else None for is_linear in consts),
-                *(next(carry_cts) if a else Zero.of(aval) for a, aval in zip(ct_carry, args[num_consts:])),
+                *carry_start_cts(ct_carry, carry_cts, starts, args[num_consts:]),
                 *((next(x_cts) if next(x_active) else Zero.of(x)) if is_linear else None
                   for x, is_linear in zip(x_args, xs))]
 
@@ -171,6 +175,23 @@ class Scan(Primitive):
 
 
 scan_p = register(Scan())
+
+
+def unknown_carry(body: ClosedJaxpr, consts, carry, xs) -> list[bool]:
+    """Which carries depend on unknown (or linear) operands, at the start or after some steps."""
+    ys = [False] * (len(body.jaxpr.outvars) - len(carry))
+
+    def step(carry):
+        return split_jaxpr(body, consts + carry + xs, force_unknown_out=carry + ys).out_unknown[:len(carry)]
+
+    return fixpoint(step, carry)
+
+
+def carry_start_cts(ct_carry, carry_cts, starts, avals) -> list:
+    """The cotangents of the first carry: None where that is known."""
+    found = [next(carry_cts) if a else None for a in ct_carry]
+    return [None if not is_linear else Zero.of(aval) if ct is None else ct
+            for ct, is_linear, aval in zip(found, starts, avals)]
 
 
 def nonzero(tangents) -> list:
@@ -237,11 +258,8 @@ def split_scan(scan: Scan, eqn: Eqn, unknown):
     const_u, carry_u, x_u = split_exactly(unknown, lengths)
     n_ys = len(eqn.outvars) - num_carry
 
-    def step(carry):
-        return split_jaxpr(body, const_u + carry + x_u, force_unknown_out=carry + [False] * n_ys)
-
-    carry_u = fixpoint(lambda carry: step(carry).out_unknown[:num_carry], carry_u)
-    split = step(carry_u)
+    carry_u = unknown_carry(body, const_u, carry_u, x_u)
+    split = split_jaxpr(body, const_u + carry_u + x_u, force_unknown_out=carry_u + [False] * n_ys)
     if all(split.out_unknown) and not split.known.eqns:
         return [], [eqn], [True] * len(eqn.outvars)
     consts, carry, xs = split_exactly(eqn.invars, lengths)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ferax._src.ir.jaxpr import ClosedJaxpr, DebugInfo, Eqn, Jaxpr, Literal, Var
+from ferax._src.ir.jaxpr import ClosedJaxpr, DebugInfo, Eqn, Literal, Var
 from ferax._src.ops.convert import as_array
 from ferax._src.tracing.core import Array, Tracer, remember
 from ferax._src.tracing.staging import hoist_consts, trace_to_jaxpr

@@ -167,7 +167,7 @@ def array_namespace(self, api_version=None):
     known = ("2021.12", "2022.12", "2023.12", "2024.12")
     if api_version is not None and api_version not in known:
         raise ValueError(f"api_version must be one of {known} or None, got {api_version!r}")
-    return importlib.import_module("ferax.numpy")
+    return importlib.import_module("ferax.numpy")           # lazy: the standard asks an array for its public package
 
 
 # --- bits ---------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def _path(inputs: tuple[str, ...], result: str, shapes, optimize) -> tuple[tuple
         return (tuple(range(n)),)
     if optimize is False:
         return ((0, 1),) * (n - 1)
-    import opt_einsum                                       # slow to load, and seldom needed
+    import opt_einsum                                       # lazy: slow to load, and seldom needed
     optimize = "optimal" if optimize is True else list(map(tuple, optimize)) if isinstance(optimize, tuple) else optimize
     path, _ = opt_einsum.contract_path(f"{','.join(inputs)}->{result}", *shapes, shapes=True, optimize=optimize)
     return tuple([tuple(sorted(step)) for step in path])
@@ -274,7 +274,7 @@ def einsum_path(subscripts, /, *operands, optimize="auto"):
     ----------
     ``numpy.einsum_path``, ``opt_einsum.contract_path``
     """
-    import opt_einsum                                       # slow to load, and seldom needed
+    import opt_einsum                                       # lazy: slow to load, and seldom needed
     _, _, shapes, inputs, result = _taken_apart("einsum_path", subscripts, operands)
     if optimize is False:
         optimize = [(0, 1)] * (len(inputs) - 1) or [(0,)]

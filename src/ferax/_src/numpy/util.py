@@ -187,11 +187,14 @@ def promote_shapes(name: str, *args) -> list:
     return list(args)
 
 
-def incompatible_shapes(name: str, shapes) -> ValueError:
-    """The error for shapes that do not broadcast."""
-    return ValueError(f"{name}: Incompatible shapes for broadcasting: shapes={[tuple(s) for s in shapes]}. Sizes are "
-                      "matched from the last dimension to the first, and must be equal or 1; x[:, None] or "
-                      "jnp.expand_dims adds a dimension.")
+def incompatible_shapes(name: str, shapes) -> Exception:
+    """The error for shapes that do not broadcast: a TypeError if the numbers of dimensions are equal, as in JAX."""
+    hint = ("Sizes are matched from the last dimension to the first, and must be equal or 1; x[:, None] or "
+            "jnp.expand_dims adds a dimension.")
+    shapes = [tuple(s) for s in shapes]
+    if len({len(s) for s in shapes if s}) == 1:
+        return TypeError(f"{name} got incompatible shapes for broadcasting: {', '.join(map(str, shapes))}. {hint}")
+    return ValueError(f"{name}: Incompatible shapes for broadcasting: shapes={shapes}. {hint}")
 
 
 def _add_dimensions(x, shape, ndim: int):

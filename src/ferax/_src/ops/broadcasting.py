@@ -6,6 +6,7 @@ The batching rules of all operations are made of these three, so they stand belo
 from __future__ import annotations
 
 from ferax._src.ops.linear import Linear
+from ferax._src.ops.placing import placed
 from ferax._src.ops.static import as_static_ints, canonical_shape, normalize_axis
 from ferax._src.tracing.core import Array, register
 from ferax._src.types import dtypes
@@ -140,7 +141,9 @@ class Transpose(Linear):
 
     def batch(self, axis, args, dims, *, permutation):
         (x,), (d,) = args, dims
-        return self.bind(x, permutation=(d, *[p + (p >= d) for p in permutation])), [0]
+        order = [p + (p >= d) for p in permutation]
+        order.insert(d, d)
+        return self.bind(x, permutation=tuple(order)), [d]
 
 
 def inverse_permutation(permutation) -> tuple[int, ...]:
@@ -173,7 +176,8 @@ def broadcast_in_dim(operand, shape, broadcast_dimensions, *, out_sharding=None)
     dims = as_static_ints(broadcast_dimensions, "broadcast_dimensions")
     if not shape and not dims and out_sharding is None and isinstance(operand, Array) and not operand.shape:
         return operand
-    return broadcast_in_dim_p.bind(operand, shape=shape, broadcast_dimensions=dims, sharding=out_sharding)[0]
+    (out,) = broadcast_in_dim_p.bind(operand, shape=shape, broadcast_dimensions=dims, sharding=None)
+    return out if out_sharding is None else placed(out, out_sharding, "broadcast_in_dim")
 
 
 def broadcast(operand, sizes, *, out_sharding=None):
@@ -194,8 +198,9 @@ def broadcast(operand, sizes, *, out_sharding=None):
         return operand
     shape = aval_of(operand).shape
     n = len(sizes)
-    return broadcast_in_dim_p.bind(operand, shape=sizes + shape, sharding=out_sharding,
-                                   broadcast_dimensions=tuple(range(n, n + len(shape))))[0]
+    (out,) = broadcast_in_dim_p.bind(operand, shape=sizes + shape, sharding=None,
+                                     broadcast_dimensions=tuple(range(n, n + len(shape))))
+    return out if out_sharding is None else placed(out, out_sharding, "broadcast")
 
 
 def broadcast_to_rank(x, rank: int):
@@ -212,8 +217,9 @@ def broadcast_to(arr, shape, sharding=None):
     lead = len(shape) - len(given)
     if lead < 0 or any(a != 1 and a != b for a, b in zip(given, shape[lead:])):
         raise ValueError(f"Incompatible shapes for broadcasting: {given} and requested shape {shape}")
-    return broadcast_in_dim_p.bind(arr, shape=shape, broadcast_dimensions=tuple(range(lead, len(shape))),
-                                   sharding=sharding)[0]
+    (out,) = broadcast_in_dim_p.bind(arr, shape=shape, broadcast_dimensions=tuple(range(lead, len(shape))),
+                                     sharding=None)
+    return out if sharding is None else placed(out, sharding, "broadcast_to")
 
 
 def broadcast_like(arr, like_arr):
@@ -293,7 +299,8 @@ def reduce_sum(operand, axes, *, out_sharding=None):
     -------
     array of the operand's dtype, without those dimensions
     """
-    return reduce_sum_p.bind(operand, axes=as_static_ints(axes, "axes"), out_sharding=out_sharding)[0]
+    (out,) = reduce_sum_p.bind(operand, axes=as_static_ints(axes, "axes"), out_sharding=None)
+    return out if out_sharding is None else placed(out, out_sharding, "reduce_sum")
 
 
 def transpose(operand, permutation):

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from ferax._src.ops.base import add
-from ferax._src.ops.broadcasting import reduce_sum_p
+from ferax._src.ops.broadcasting import inverse_permutation, reduce_sum_p
 from ferax._src.ops.compare import eq, ne
 from ferax._src.ops.elementwise import abs, exp, log1p, max, min, mul, neg, sub
 from ferax._src.ops.gather import take_along
@@ -63,7 +63,13 @@ class Cumulative(Primitive):
         if aval.size == 0 or aval.shape[axis] == 1:
             return [x]
         if ctx.platform == "cpu" and aval.shape[axis] <= _LOOP_LIMIT:
-            return [self.as_loop(ctx, x, aval, axis, reverse)]
+            if math.prod(aval.shape[:axis]) < 32:
+                return [self.as_loop(ctx, x, aval, axis, reverse)]
+            # Rows of scattered elements are slow to step over: the axis goes first for the time of the loop.
+            order = [axis, *range(axis), *range(axis + 1, aval.ndim)]
+            front = aval.update(shape=tuple([aval.shape[i] for i in order]))
+            x = self.as_loop(ctx, ctx.transpose(x, front.shape, aval.dtype, order), front, 0, reverse)
+            return [ctx.transpose(x, aval.shape, aval.dtype, inverse_permutation(order))]
         n = aval.shape[axis]
         window = [1] * aval.ndim
         window[axis] = n

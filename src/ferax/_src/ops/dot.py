@@ -10,6 +10,7 @@ from ferax._src.ops.axes import shift_axes
 from ferax._src.ops.base import add
 from ferax._src.ops.broadcasting import inverse_permutation, transpose_p
 from ferax._src.ops.convert import convert_element_type_p
+from ferax._src.ops.placing import placed
 from ferax._src.ops.precision import (
     CPU_ALGORITHMS,
     DotAlgorithm,
@@ -233,8 +234,9 @@ def dot_general(lhs, rhs, dimension_numbers, precision=None, preferred_element_t
                (as_static_ints(lhs_batch, "lhs_batch"), as_static_ints(rhs_batch, "rhs_batch")))
     if preferred_element_type is not None:
         preferred_element_type = dtypes.check_user_dtype(preferred_element_type, "dot_general")
-    return dot_general_p.bind(lhs, rhs, dimension_numbers=numbers, precision=canonicalize_precision(precision),
-                              preferred_element_type=preferred_element_type, out_sharding=out_sharding)[0]
+    (out,) = dot_general_p.bind(lhs, rhs, dimension_numbers=numbers, precision=canonicalize_precision(precision),
+                                preferred_element_type=preferred_element_type, out_sharding=None)
+    return out if out_sharding is None else placed(out, out_sharding, "dot_general")
 
 
 def dot(lhs, rhs, *, dimension_numbers=None, precision=None, preferred_element_type=None, out_sharding=None):

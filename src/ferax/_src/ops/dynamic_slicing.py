@@ -6,6 +6,7 @@ what they are; with a place for each row they are a gather and a scatter.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -213,14 +214,20 @@ def _plain_index(i: int, dtype):
     """A Python int as an index of a dtype; where it does not fit, the nearest that does (slices are clamped anyway)."""
     if dtypes.kind_of(dtype) not in "iu":       # the type rule says what is wrong with the other indices
         return i
+    low, high = _integer_range(dtype)
+    return dtype.type(max(low, min(i, high)))
+
+
+@functools.lru_cache
+def _integer_range(dtype) -> tuple[int, int]:
     info = dtypes.iinfo(dtype)
-    return dtype.type(max(int(info.min), min(i, int(info.max))))
+    return int(info.min), int(info.max)
 
 
 def _from_front(i, size: int):
     """A traced index that may count from the end."""
     dtype = aval_of(i).dtype
-    if size > dtypes.iinfo(dtype).max:          # no index of this dtype counts from the end and wraps around
+    if size > _integer_range(dtype)[1]:          # no index of this dtype counts from the end and wraps around
         return i
     return select(lt(i, dtype.type(0)), add(i, dtype.type(size)), i)
 

@@ -25,6 +25,7 @@ from ferax._src.ops.broadcasting import (  # noqa: F401
     transpose_p,
 )
 from ferax._src.ops.linear import Linear
+from ferax._src.ops.placing import placed
 from ferax._src.ops.static import as_static_int, as_static_ints, canonical_shape, normalize_axis
 from ferax._src.tracing.core import Array, Primitive, register
 from ferax._src.types import dtypes
@@ -220,7 +221,8 @@ def reshape(operand, new_sizes, dimensions=None, *, out_sharding=None):
             dimensions = None
     if shape == new_sizes and dimensions is None and out_sharding is None and isinstance(operand, Array):
         return operand
-    return reshape_p.bind(operand, new_sizes=new_sizes, dimensions=dimensions, sharding=out_sharding)[0]
+    (out,) = reshape_p.bind(operand, new_sizes=new_sizes, dimensions=dimensions, sharding=None)
+    return out if out_sharding is None else placed(out, out_sharding, "reshape")
 
 
 def squeeze(array, dimensions):
@@ -323,6 +325,6 @@ def broadcasted_iota(dtype, shape, dimension, *, out_sharding=None):
     -------
     array
     """
-    return iota_p.bind(dtype=dtypes.check_and_canonicalize_user_dtype(dtype, "broadcasted_iota"),
-                       shape=canonical_shape(shape), dimension=as_static_int(dimension, "dimension"),
-                       sharding=out_sharding)[0]
+    (out,) = iota_p.bind(dtype=dtypes.check_and_canonicalize_user_dtype(dtype, "broadcasted_iota"),
+                         shape=canonical_shape(shape), dimension=as_static_int(dimension, "dimension"), sharding=None)
+    return out if out_sharding is None else placed(out, out_sharding, "broadcasted_iota")

@@ -11,6 +11,7 @@ import numpy as np
 from ferax._src.ops.base import add, numpy_scalar, operand, scalar_like
 from ferax._src.ops.broadcasting import broadcast_in_dim_p
 from ferax._src.ops.convert import convert
+from ferax._src.ops.placing import placed
 from ferax._src.ops.static import canonical_shape
 from ferax._src.tracing.core import Array, Zero
 from ferax._src.types import dtypes
@@ -78,7 +79,8 @@ def full(shape, fill_value, dtype=None, *, sharding=None):
             fill_value = convert(fill_value, dtype)
         else:
             fill_value = _cast_number(fill_value, dtype)
-    return broadcast_in_dim_p.bind(fill_value, shape=shape, broadcast_dimensions=(), sharding=sharding)[0]
+    (out,) = broadcast_in_dim_p.bind(fill_value, shape=shape, broadcast_dimensions=(), sharding=None)
+    return out if sharding is None else placed(out, sharding, "full")
 
 
 def _cast_number(value, dtype):
@@ -122,6 +124,7 @@ def full_like(x, fill_value, dtype=None, shape=None, sharding=None):
         fill = scalar_like(fill, ShapedArray((), aval.dtype, True))
     if not (type(fill) in (int, float, complex) and aval_of(fill).dtype == aval.dtype):
         fill = convert(fill, aval.dtype, True)
-    return broadcast_in_dim_p.bind(fill, shape=shape, broadcast_dimensions=(), sharding=sharding)[0]
+    (out,) = broadcast_in_dim_p.bind(fill, shape=shape, broadcast_dimensions=(), sharding=None)
+    return out if sharding is None else placed(out, sharding, "full_like")
 
 

@@ -8,23 +8,43 @@ here takes as well.
 from __future__ import annotations
 
 import operator
+import warnings
 
 import numpy as np
 
-from ferax._src.ops.convert import as_array, convert_element_type
-from ferax._src.ops.shape import reshape
+from ferax._src.ops.convert import as_array, convert
+from ferax._src.ops.elementwise import add
+from ferax._src.ops.joining import unstack
+from ferax._src.ops.static import canonical_shape
 from ferax._src.random.prng import (
-    KeyDType, PRNGImpl, key_dtype_of, prngs, random_bits_p, random_fold_in_p, random_seed_p, random_split_p, random_unwrap_p,
-    random_wrap_p)
+    KeyDType, PRNGImpl, check_words, key_dtype_of, prngs, random_bits_p, random_clone_p, random_fold_in_p, random_seed_p,
+    random_split_p, unwrap, wrap)
 from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 from ferax._src.types.avals import aval_of
 from ferax._src.util import config
+from ferax._src.util.config_options import LegacyPrngKeyState
+from ferax._src.util.tracebacks import api_boundary
 
+_UINT32 = np.dtype(np.uint32)
+_default_impl = config.default_prng_impl
+_custom = config.enable_custom_prng
+_legacy = config.legacy_prng_key
+
+
+# --- generators ---------------------------------------------------------------------------------
 
 def default_impl() -> PRNGImpl:
     """The generator that the option ``jax_default_prng_impl`` names."""
-    return prngs[config.default_prng_impl.value]
+    return _named(_default_impl.value)
+
+
+def _named(name: str) -> PRNGImpl:
+    found = prngs.get(name)
+    if found is None:
+        known = ", ".join([f'"{n}"' for n in prngs])
+        raise ValueError(f'unrecognized PRNG implementation "{name}". Did you mean one of: {known}?')
+    return found
 
 
 def resolve_impl(spec) -> PRNGImpl:
@@ -36,47 +56,36 @@ def resolve_impl(spec) -> PRNGImpl:
     if isinstance(spec, KeyDType):
         return spec._impl
     if isinstance(spec, str):
-        if spec in prngs:
-            return prngs[spec]
-        raise ValueError(f"unrecognized PRNG implementation {spec!r}. Did you mean one of: {', '.join(map(repr, prngs))}?")
-    raise TypeError(f"unrecognized type for PRNG implementation: {type(spec).__name__}; give its name, such as 'threefry2x32'")
+        return _named(spec)
+    raise TypeError(f"unrecognized type {type(spec)} for specifying PRNG implementation; give its name, such as "
+                    "'threefry2x32', or a key dtype.")
 
 
-def _seed_array(seed):
-    """A seed as an integer array; Python ints wrap around in 64 bits."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        seed = as_array(seed)
-        if isinstance(seed.dtype, KeyDType):
-            raise TypeError("PRNG key seed must be an integer, got a key. Use split or fold_in to make new keys from one.")
-        if dtypes.kind_of(seed.dtype) not in "iu":
-            raise TypeError(f"PRNG key seed must be an integer; got {dtypes.dtype_name(seed.dtype)}")
-        return seed
-    value = operator.index(seed) + config.random_seed_offset.value
-    if config.enable_x64.value:
-        return as_array(np.int64((value + 2**63) % 2**64 - 2**63))
-    if not -2**63 <= value < 2**63:
-        raise OverflowError(f"PRNG key seed {value} does not fit in 64 bits")
-    return as_array(np.uint32(value % 2**32).view(np.int32))
+def _impl_given(name: str, impl, dtype) -> PRNGImpl:
+    if impl is not None and dtype is not None:
+        raise ValueError(f"Cannot specify both `impl` and `dtype` arguments to ferax.random.{name}")
+    return resolve_impl(impl if dtype is None else dtype)
 
+
+# --- making keys --------------------------------------------------------------------------------
 
 def _make_key(name: str, impl: PRNGImpl, seed):
-    x = _seed_array(seed)
+    if isinstance(seed, Array) and isinstance(seed.aval.dtype, KeyDType):
+        raise TypeError(f"{name} accepts a scalar seed, but was given a PRNG key.")
+    # A Python int is taken for one of 64 bits, of which 32 are left while x64 is off: hashes make good seeds.
+    x = as_array(np.int64(seed) if isinstance(seed, int) else seed)
     if x.ndim:
-        raise TypeError(f"{name} accepts a scalar seed, but was given an array of shape {x.shape} != (). "
-                        "Use ferax.vmap for batching")
+        raise TypeError(f"{name} accepts a scalar seed, but was given an array of shape {x.shape} != (). Use ferax.vmap for "
+                        "batching")
+    if dtypes.kind_of(x.dtype) not in "iu":
+        raise TypeError(f"PRNG key seed must be an integer; got {x.aval.str_short(False)}")
+    offset = config.random_seed_offset.value
+    if offset:
+        x = add(x, convert(offset, x.dtype))
     return random_seed_p.bind(x, impl=impl)[0]
 
 
-def _impl_given(name, impl, dtype):
-    if impl is not None and dtype is not None:
-        raise TypeError(f"{name}: give impl or dtype, not both")
-    if dtype is not None:
-        if not isinstance(dtype, KeyDType):
-            raise TypeError(f"{name}: dtype must be that of keys, got {dtype!r}")
-        return dtype._impl
-    return resolve_impl(impl)
-
-
+@api_boundary
 def key(seed, *, impl=None, dtype=None):
     """A typed random key.
 
@@ -89,14 +98,20 @@ def key(seed, *, impl=None, dtype=None):
     Returns
     -------
     Array of shape () and dtype ``key<fry>``
+
+    Raises
+    ------
+    TypeError : for a seed that is not an integer scalar
+    OverflowError : for a Python int of more than 64 bits
     """
     return _make_key("key", _impl_given("key", impl, dtype), seed)
 
 
+@api_boundary
 def PRNGKey(seed, *, impl=None):
     """A raw random key: a uint32 array, of shape (2,) for threefry. With ``jax_enable_custom_prng`` a typed one."""
     made = _make_key("PRNGKey", resolve_impl(impl), seed)
-    return made if config.enable_custom_prng.value else random_unwrap_p.bind(made)[0]
+    return made if _custom.value else unwrap(made)
 
 
 def key_dtype(impl_spec=None):
@@ -104,25 +119,38 @@ def key_dtype(impl_spec=None):
     return key_dtype_of(resolve_impl(impl_spec))
 
 
+# --- arguments that are keys --------------------------------------------------------------------
+
 def typed(key, name: str) -> tuple[Array, bool]:
-    """A key as a typed one, and whether it was raw.
+    """A key, or array of keys, as a typed one, and whether it was raw.
 
     Raises
     ------
-    TypeError, ValueError : if it is no key
+    TypeError : if it is no key
+    ValueError : for a raw one where ``jax_legacy_prng_key`` forbids them
     """
-    if isinstance(key, Array) and isinstance(key.dtype, KeyDType):
-        return key, False
-    try:
-        aval = aval_of(key)
-    except TypeError:
-        raise TypeError(f"{name}: unexpected PRNG key type {type(key).__name__}; make keys with ferax.random.key") from None
+    if isinstance(key, Array):
+        if type(key.aval.dtype) is KeyDType:
+            return key, False
+        words = key
+    elif isinstance(key, (np.ndarray, np.generic)) or hasattr(key, "__jax_array__"):
+        words = as_array(key)
+    else:
+        raise TypeError(f"{name}: unexpected PRNG key type {type(key)}; make keys with ferax.random.key")
     impl = default_impl()
-    n = len(impl.key_shape)
-    if aval.dtype != np.uint32 or aval.ndim < n or aval.shape[aval.ndim - n:] != impl.key_shape:
-        raise TypeError(f"{name}: a random key is needed, from ferax.random.key or PRNGKey (uint32 with trailing dimensions "
-                        f"{impl.key_shape}); got {aval.str_short(short_dtypes=False)}")
-    return random_wrap_p.bind(as_array(key), impl=impl)[0], True
+    check_words(words.aval, impl)
+    if _legacy.value is not LegacyPrngKeyState.ALLOW:
+        _raw_key_given()
+    return wrap(words, impl), True
+
+
+def _raw_key_given() -> None:
+    message = ("Legacy uint32 key array passed as key to a function of ferax.random. Please create keys using "
+               "ferax.random.key(). If use of a raw key array was intended, set jax_legacy_prng_key=\"allow\".")
+    if _legacy.value == LegacyPrngKeyState.ERROR:
+        raise ValueError(message)
+    if _legacy.value == LegacyPrngKeyState.WARN:
+        warnings.warn(message, UserWarning, stacklevel=4)
 
 
 def single(key, name: str) -> Array:
@@ -132,18 +160,20 @@ def single(key, name: str) -> Array:
     ------
     ValueError : for an array of keys
     """
-    typed_key, raw = typed(key, name)
-    if typed_key.ndim:
-        shape = typed_key.shape if not raw else aval_of(key).shape
-        raise ValueError(f"{name} accepts a single key, but was given a key array of shape {shape} != (). "
+    keys = typed(key, name)[0]
+    if keys.aval.shape:
+        raise ValueError(f"{name} accepts a single key, but was given a key array of shape {aval_of(key).shape} != (). "
                          "Use ferax.vmap for batching.")
-    return typed_key
+    return keys
 
 
 def _like(result, raw: bool):
-    return random_unwrap_p.bind(result)[0] if raw else result
+    return unwrap(result) if raw and not _custom.value else result
 
 
+# --- new keys from old ones ---------------------------------------------------------------------
+
+@api_boundary
 def split(key, num=2):
     """New keys from a key.
 
@@ -156,58 +186,94 @@ def split(key, num=2):
     -------
     Array of keys of shape ``(num,)`` or ``num``, typed or raw as ``key`` is
     """
-    _, raw = typed_key = typed(key, "split")
-    shape = tuple(map(operator.index, num)) if isinstance(num, (tuple, list)) else (operator.index(num),)
-    if typed_key[0].ndim:
+    keys, raw = typed(key, "split")
+    if keys.aval.shape:
         single(key, "split")
-    return _like(random_split_p.bind(typed_key[0], shape=shape)[0], raw)
+    shape = (num,) if type(num) is int else tuple(num) if isinstance(num, (tuple, list)) else (operator.index(num),)
+    return _like(random_split_p.bind(keys, shape=canonical_shape(shape, "num"))[0], raw)
 
 
+@api_boundary
 def fold_in(key, data):
     """A new key from a key and an integer.
 
     Parameters
     ----------
     key : a key
-    data : int or integer scalar; its lower 32 bits count
+    data : int or integer scalar; of an array's 64 bits the lower 32 count
+
+    Raises
+    ------
+    OverflowError : for a Python int that is negative or has more than 32 bits
+    TypeError : if ``data`` is not a scalar
     """
-    typed_key, raw = typed(key, "fold_in")
-    if typed_key.ndim:
+    keys, raw = typed(key, "fold_in")
+    if keys.aval.shape:
         single(key, "fold_in")
-    if isinstance(data, (int, np.integer)) and not isinstance(data, bool):
-        number = as_array(np.uint32(operator.index(data) % 2**32))
+    if isinstance(data, (int, float)):
+        number = int(data)
+        if not 0 <= number < 2 ** 32:
+            raise OverflowError(f"Python integer {number} out of bounds for uint32")
+        words = np.uint32(number)
+    elif isinstance(data, (np.ndarray, np.generic)) and not data.ndim and data.dtype.kind in "iub":
+        words = data.astype(_UINT32)            # before 32 of 64 bits are lost
     else:
-        number = as_array(data)
-        if number.ndim:
-            raise TypeError(f"fold_in accepts a scalar, but was given an array of shape {number.shape} != (). "
-                            "Use ferax.vmap for batching.")
-        number = convert_element_type(number, np.uint32)
-    return _like(random_fold_in_p.bind(typed_key, number)[0], raw)
+        data = as_array(data)
+        if data.ndim:
+            raise TypeError(f"fold_in accepts a scalar, but was given an array of shape {data.shape} != (). Use ferax.vmap "
+                            "for batching.")
+        words = convert(data, _UINT32)
+    return _like(random_fold_in_p.bind(keys, words)[0], raw)
 
 
+# --- looking into keys --------------------------------------------------------------------------
+
+@api_boundary
 def key_data(keys):
     """The uint32 words of typed keys, shape ``keys.shape + (2,)`` for threefry; raw keys as they are."""
-    typed_keys, raw = typed(keys, "key_data")
-    return keys if raw else random_unwrap_p.bind(typed_keys)[0]
+    typed_keys, _ = typed(keys, "key_data")
+    return unwrap(typed_keys)
 
 
+@api_boundary
 def wrap_key_data(key_bits_array, *, impl=None, dtype=None):
-    """Typed keys from their uint32 words."""
-    return random_wrap_p.bind(as_array(key_bits_array), impl=_impl_given("wrap_key_data", impl, dtype))[0]
+    """Typed keys from their uint32 words.
+
+    Parameters
+    ----------
+    key_bits_array : uint32 array with the shape of one key's words at the end, (2,) for threefry
+    impl : name of a generator; by default "threefry2x32"
+    dtype : key dtype, in place of ``impl``
+    """
+    impl = _impl_given("wrap_key_data", impl, dtype)
+    if not isinstance(key_bits_array, (Array, np.ndarray, np.generic)) and not hasattr(key_bits_array, "__jax_array__"):
+        raise TypeError("JAX encountered invalid PRNG key data: expected key_data to have ndim, shape, and dtype attributes. "
+                        f"Got {key_bits_array!r}")
+    words = as_array(key_bits_array)
+    check_words(words.aval, impl)
+    return wrap(words, impl)
 
 
+@api_boundary
 def key_impl(keys):
     """The name of the generator of keys."""
     typed_keys, _ = typed(keys, "key_impl")
     return typed_keys.dtype._impl.name
 
 
+@api_boundary
 def clone(key):
     """A copy of a key, for deliberate reuse."""
-    typed_key, raw = typed(key, "clone")
-    return _like(reshape(typed_key, typed_key.shape), raw)
+    return random_clone_p.bind(key)[0]
 
+
+# --- for the samplers ---------------------------------------------------------------------------
 
 def random_bits(key, bit_width: int, shape):
     """Random unsigned integers from one typed key."""
-    return random_bits_p.bind(key, bit_width=bit_width, shape=tuple(shape))[0]
+    return random_bits_p.bind(key, bit_width=bit_width, shape=shape)[0]
+
+
+def fresh(key, num: int = 2) -> list:
+    """New typed keys from one, as a list."""
+    return unstack(random_split_p.bind(key, shape=(num,))[0])

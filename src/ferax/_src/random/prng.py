@@ -15,8 +15,10 @@ import numpy as np
 from ferax._src.ops import threefry
 from ferax._src.ops.axes import place_axis
 from ferax._src.ops.shape import reshape
+from ferax._src.runtime.array import ArrayImpl, Signature, signature
 from ferax._src.runtime.lowering import lower_as
-from ferax._src.tracing.core import MappedAxis, Primitive, Zero, register
+from ferax._src.tracing.core import MappedAxis, Primitive, Zero, eval_trace, register, state
+from ferax._src.transforms import extended  # noqa: F401  how keys are reshaped, sliced, selected, ...
 from ferax._src.transforms.batch import batch_flat
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
@@ -157,17 +159,26 @@ class RandomSeed(KeyPrimitive):
     lower = lower_as(lambda seeds, *, impl: _wrap(map_over(impl.seed, seeds.ndim, seeds), impl))
 
 
+def check_words(words: ShapedArray, impl: PRNGImpl) -> None:
+    """Raise a TypeError unless arrays of this type are the words of keys."""
+    n, wanted = len(impl.key_shape), impl.key_shape
+    invalid = "JAX encountered invalid PRNG key data: expected key_data"
+    if words.ndim < 1:
+        raise TypeError(f"{invalid}.ndim >= 1; got ndim={words.ndim}")
+    if words.shape[-n:] != wanted:
+        raise TypeError(f"{invalid}.shape to end with {wanted}; got shape={words.shape} for keys of {impl.name}")
+    if words.dtype != _UINT32:
+        raise TypeError(f"{invalid}.dtype = uint32; got dtype={dtypes.dtype_name(words.dtype)}")
+
+
 class RandomWrap(KeyPrimitive):
     """Keys from their words."""
 
     name = "random_wrap"
 
     def abstract_eval(self, words, *, impl):
-        n = len(impl.key_shape)
-        if words.dtype != _UINT32 or words.shape[words.ndim - n:] != impl.key_shape or words.ndim < n:
-            raise TypeError(f"JAX encountered invalid PRNG key data: expected key_data.dtype == uint32 and trailing "
-                            f"dimensions {impl.key_shape} for {impl.name}; got {words.str_short(short_dtypes=False)}")
-        return [ShapedArray(words.shape[:words.ndim - n], key_dtype_of(impl))]
+        check_words(words, impl)
+        return [ShapedArray(words.shape[:words.ndim - len(impl.key_shape)], key_dtype_of(impl))]
 
     def lower(self, ctx, words, *, impl):
         return [words]
@@ -235,9 +246,59 @@ def _wrap(words, impl: PRNGImpl):
     return random_wrap_p.bind(words, impl=impl)[0]
 
 
+class RandomClone(KeyPrimitive):
+    """The same keys, for use once more."""
+
+    name = "random_clone"
+
+    def abstract_eval(self, keys):
+        return [keys]
+
+    def lower(self, ctx, keys):
+        return [keys]
+
+    def batch(self, axis, args, dims):
+        return self.bind(*args), list(dims)
+
+
 random_seed_p = register(RandomSeed())
 random_wrap_p = register(RandomWrap())
 random_unwrap_p = register(RandomUnwrap())
 random_split_p = register(RandomSplit())
 random_fold_in_p = register(RandomFoldIn())
 random_bits_p = register(RandomBits())
+random_clone_p = register(RandomClone())
+
+
+# --- words and keys ------------------------------------------------------------------------------
+
+# A key array and the array of its words are one buffer under two types, so that in eager use going from one to the
+# other is a matter of the signature.
+_as_keys: dict[tuple[Signature, PRNGImpl], Signature] = {}
+_as_words: dict[Signature, Signature] = {}
+
+
+def wrap(words, impl: PRNGImpl):
+    """Typed keys from an array of words."""
+    if type(words) is ArrayImpl and state.trace is eval_trace:
+        sig = _as_keys.get((words._sig, impl))
+        if sig is not None:
+            return ArrayImpl(words._buf, sig)
+        if words._sig.single:
+            (aval,) = random_wrap_p.abstract_eval(words.aval, impl=impl)
+            sig = _as_keys[words._sig, impl] = signature(aval, words._sig.sharding, words._sig.committed)
+            return ArrayImpl(words._buf, sig)
+    return random_wrap_p.bind(words, impl=impl)[0]
+
+
+def unwrap(keys):
+    """The words of typed keys."""
+    if type(keys) is ArrayImpl and state.trace is eval_trace:
+        sig = _as_words.get(keys._sig)
+        if sig is not None:
+            return ArrayImpl(keys._buf, sig)
+        if keys._sig.single:
+            sig = signature(keys._sig.physical, keys._sig.sharding, keys._sig.committed)
+            _as_words[keys._sig] = sig
+            return ArrayImpl(keys._buf, sig)
+    return random_unwrap_p.bind(keys)[0]

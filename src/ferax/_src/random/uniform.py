@@ -7,58 +7,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from ferax._src.ops.convert import bitcast_convert_type, convert_element_type
-from ferax._src.ops.elementwise import max as maximum
-from ferax._src.ops.elementwise import rem
-from ferax._src.ops.elementwise_bits import bitwise_or, shift_right_logical
-from ferax._src.ops.joining import unstack
+from ferax._src.ops.compare import gt, le
+from ferax._src.ops.convert import bitcast_convert_type, convert
+from ferax._src.ops.elementwise import add, max as maximum, mul, rem, sub
+from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_or, shift_right_logical
 from ferax._src.ops.select import clamp, select
-from ferax._src.ops.broadcasting import broadcast_to
-from ferax._src.ops.static import canonical_shape
-from ferax._src.random.keys import random_bits, single, split
+from ferax._src.random.arguments import as_shape, constrained, float_dtype, parameter, sample_shape
+from ferax._src.random.keys import fresh, random_bits, single
 from ferax._src.runtime.fused import fused
+from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 from ferax._src.types.avals import aval_of
+from ferax._src.util.tracebacks import api_boundary
 
 UINT = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16), 32: np.dtype(np.uint32), 64: np.dtype(np.uint64)}
+_INT32 = np.dtype(np.int32)
 
 
-def float_dtype(dtype, name: str) -> np.dtype:
-    """The floating dtype a sampler was asked for; None is the default one.
-
-    Raises
-    ------
-    ValueError : for other dtypes
-    """
-    if dtype is None:
-        return dtypes.default_float_dtype()
-    found = dtypes.check_user_dtype(dtype, name)
-    if dtypes.kind_of(found) != "f":
-        raise ValueError(f"dtype argument to `{name}` must be a float dtype, got {dtypes.dtype_name(found)}")
-    return found
-
-
-def sample_shape(shape, *parameters, name: str) -> tuple[int, ...]:
-    """The shape of a sample: the given one, which the parameters must broadcast to, or for None theirs.
-
-    Raises
-    ------
-    ValueError : if they do not fit
-    """
-    shapes = [aval_of(p).shape for p in parameters]
-    own = np.broadcast_shapes(*shapes)
-    if shape is None:
-        return own
-    shape = canonical_shape(shape, "shape")
-    try:
-        fits = np.broadcast_shapes(shape, own) == shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(f"{name}: parameters of shapes {', '.join(map(str, shapes))} do not broadcast to shape={shape}")
-    return shape
-
-
+@api_boundary
 def bits(key, shape=(), dtype=None, *, out_sharding=None):
     """Random bits as unsigned integers.
 
@@ -72,12 +38,14 @@ def bits(key, shape=(), dtype=None, *, out_sharding=None):
     ------
     ValueError : for a dtype that is no unsigned integer
     """
+    key = single(key, "bits")
     dtype = dtypes.default_uint_dtype() if dtype is None else dtypes.check_user_dtype(dtype, "bits")
     if dtypes.kind_of(dtype) != "u" or dtypes.itemsize_bits(dtype) not in UINT:
         raise ValueError(f"dtype argument to `bits` must be an unsigned int dtype, got {dtypes.dtype_name(dtype)}")
-    return random_bits(single(key, "bits"), dtypes.itemsize_bits(dtype), canonical_shape(shape))
+    return constrained(random_bits(key, dtypes.itemsize_bits(dtype), as_shape(shape)), out_sharding)
 
 
+@api_boundary
 def uniform(key, shape=(), dtype=None, minval=0.0, maxval=1.0, *, out_sharding=None):
     """Uniform numbers in [minval, maxval).
 
@@ -92,31 +60,43 @@ def uniform(key, shape=(), dtype=None, minval=0.0, maxval=1.0, *, out_sharding=N
     -------
     Array of ``shape`` and ``dtype``
     """
+    key = single(key, "uniform")
     dtype = float_dtype(dtype, "uniform")
-    shape = canonical_shape(shape)
-    return uniform_between(single(key, "uniform"), minval, maxval, shape=sample_shape(shape, minval, maxval, name="uniform"),
-                           dtype=dtype)
+    shape = as_shape(shape)
+    if type(minval) is float and type(maxval) is float and minval == 0.0 and maxval == 1.0:
+        return constrained(unit(key, shape=shape, dtype=dtype), out_sharding)
+    sample_shape("uniform", shape, minval, maxval)
+    return constrained(uniform_between(key, minval, maxval, shape=shape, dtype=dtype), out_sharding)
+
+
+@fused(static=("shape", "dtype"))
+def unit(key, *, shape, dtype):
+    """Uniform numbers in [0, 1)."""
+    info = dtypes.finfo(dtype)
+    width, mantissa = info.bits, info.nmant
+    if width not in UINT:
+        raise TypeError(f"uniform only accepts 8-, 16-, 32-, or 64-bit dtypes, got {dtypes.dtype_name(dtype)}.")
+    drawn = 8 if mantissa < 8 else width
+    unsigned = UINT[width]
+    words = random_bits(key, drawn, shape)
+    if drawn != width:
+        words = convert(words, unsigned)
+    one = np.ones((), dtype)
+    words = bitwise_or(shift_right_logical(words, unsigned.type(drawn - mantissa)), one.view(unsigned)[()])
+    return sub(bitcast_convert_type(words, dtype), one[()])
 
 
 @fused(static=("shape", "dtype"))
 def uniform_between(key, minval, maxval, *, shape, dtype):
-    """`uniform` with all arguments checked."""
-    minval = broadcast_to(convert_element_type(minval, dtype), shape)
-    maxval = broadcast_to(convert_element_type(maxval, dtype), shape)
-    info = dtypes.finfo(dtype)
-    width, mantissa = info.bits, info.nmant
-    drawn = 8 if mantissa < 8 else width
-    if width not in (8, 16, 32, 64):
-        raise TypeError(f"uniform only accepts 8-, 16-, 32-, or 64-bit dtypes, got {dtypes.dtype_name(dtype)}.")
-    words = random_bits(key, drawn, shape)
-    if drawn != width:
-        words = convert_element_type(words, UINT[width])
-    one = np.array(1, dtype).view(UINT[width])
-    words = bitwise_or(shift_right_logical(words, np.array(drawn - mantissa, UINT[width])), one)
-    floats = bitcast_convert_type(words, dtype) - np.array(1, dtype)
-    return maximum(minval, floats * (maxval - minval) + minval)
+    """Uniform numbers in [minval, maxval); the bounds broadcast to the shape."""
+    low, high = parameter(minval, dtype, len(shape)), parameter(maxval, dtype, len(shape))
+    # Rounding of the product may lead to just below ``minval``.
+    return maximum(low, add(mul(unit(key, shape=shape, dtype=dtype), sub(high, low)), low))
 
 
+# --- integers -----------------------------------------------------------------------------------
+
+@api_boundary
 def randint(key, shape, minval, maxval, dtype=None, *, out_sharding=None):
     """Uniform integers in [minval, maxval).
 
@@ -124,57 +104,98 @@ def randint(key, shape, minval, maxval, dtype=None, *, out_sharding=None):
     ----------
     key : a key
     shape : tuple of int
-    minval, maxval : integers that broadcast to ``shape``; where ``maxval <= minval``, the result is ``minval``
+    minval, maxval : integers that broadcast to ``shape``; where ``maxval <= minval``, the result is ``minval``. What does
+        not fit the dtype is moved to its nearest number; a greater ``maxval`` makes its greatest number possible
     dtype : integer dtype
 
     Raises
     ------
-    TypeError : for a dtype or bounds that are no integers
+    TypeError : for a dtype that is no integer
+    OverflowError : for a Python int that fits neither the dtype nor the default integer dtype
+
+    Notes
+    -----
+    A number is the remainder of twice as many random bits as ``dtype`` has (at least 64), so that the bias towards smaller
+    numbers can be neglected unless the range is nearly all of the dtype's.
     """
+    key = single(key, "randint")
     dtype = dtypes.default_int_dtype() if dtype is None else dtypes.check_user_dtype(dtype, "randint")
-    if dtypes.kind_of(dtype) not in "iu":
+    if dtypes.kind_of(dtype) not in "iu" or dtypes.itemsize_bits(dtype) < 8:
         raise TypeError(f"randint only accepts integer dtypes, got {dtypes.dtype_name(dtype)}")
-    for which, value in (("minval", minval), ("maxval", maxval)):
-        if dtypes.kind_of(aval_of(value).dtype if not isinstance(value, int) else np.dtype(np.int32)) not in "iu":
-            raise TypeError(f"randint: {which} must be an integer, got {dtypes.dtype_name(aval_of(value).dtype)}")
+    shape = as_shape(shape)
+    sample_shape("randint", shape, minval, maxval)
     info = dtypes.iinfo(dtype)
-    above = _is_above(maxval, int(info.max))
-    minval, maxval = (_clipped(v, int(info.min), int(info.max), dtype) for v in (minval, maxval))
-    shape = sample_shape(canonical_shape(shape), minval, maxval, name="randint")
-    return _randint(single(key, "randint"), minval, maxval, above, shape=shape, dtype=dtype)
+    low, _ = _bound(minval, info, "minval")
+    high, above = _bound(maxval, info, "maxval")
+    return constrained(_randint(key, low, high, shape=shape, dtype=dtype, above=above), out_sharding)
 
 
-def _is_above(value, limit: int):
-    if isinstance(value, int):
-        return value > limit
-    if int(dtypes.iinfo(aval_of(value).dtype).max) <= limit:
-        return False
-    return value > np.array(limit, aval_of(value).dtype)
+def _bound(value, info, which: str):
+    """A bound as an operand, and for a Python int whether it is above all numbers of the dtype; else None."""
+    if not isinstance(value, int):
+        if not isinstance(value, (Array, np.ndarray, np.generic, float)) and not hasattr(value, "__jax_array__"):
+            raise TypeError(f"randint requires ndarray or scalar arguments, got {type(value)} for {which}")
+        return value, None
+    if info.bits < 32:                          # clipped in int32, see below
+        dtypes.check_python_int(value)
+        return int(np.int64(value).astype(np.int32)), False
+    least, most = int(info.min), int(info.max)
+    if not least <= value <= most + 1:
+        dtypes.check_python_int(value)
+    return np.asarray(min(max(value, least), most), info.dtype)[()], value > most
 
 
-def _clipped(value, low: int, high: int, dtype):
-    """A bound within the range of ``dtype``."""
-    if isinstance(value, int):
-        return np.array(min(max(value, low), high), dtype)
-    info = dtypes.iinfo(aval_of(value).dtype)
-    low, high = max(low, int(info.min)), min(high, int(info.max))
-    given = aval_of(value).dtype
-    return convert_element_type(clamp(np.array(low, given), value, np.array(high, given)), dtype)
+@fused(static=("shape", "dtype", "above"))
+def _randint(key, minval, maxval, *, shape, dtype, above):
+    info = dtypes.iinfo(dtype)
+    if info.bits >= 32:
+        return _integers(key, minval, maxval, shape, dtype, above)
+    # A narrow dtype would make the bias large: the numbers are drawn in 32 bits.
+    least, most = np.int32(info.min), np.int32(info.max)
+    minval = clamp(least, convert(_whole(minval), _INT32), most)
+    maxval = clamp(least, convert(_whole(maxval), _INT32), np.int32(most + 1))
+    return convert(_integers(key, minval, maxval, shape, _INT32, False), dtype)
 
 
-@fused(static=("shape", "dtype"))
-def _randint(key, minval, maxval, above, *, shape, dtype):
-    """Two words for each number make the bias of the remainder small: ``(a * 2^n + b) mod span``."""
+def _integers(key, minval, maxval, shape, dtype, above):
+    """Two words for each number: ``(a * 2^n + b) mod span``."""
     width = dtypes.itemsize_bits(dtype)
     unsigned = UINT[width]
-    minval, maxval = broadcast_to(minval, shape), broadcast_to(maxval, shape)
-    first, second = unstack(split(key))
+    minval, maxval = _whole(minval), _whole(maxval)
+    if above is None:
+        above = _is_above(maxval, dtype)
+    low, high = parameter(_clipped(minval, dtype), dtype, len(shape)), parameter(_clipped(maxval, dtype), dtype, len(shape))
+    one = unsigned.type(1)
+    empty = le(high, low)
+    span = select(empty, one, convert(sub(high, low), unsigned))
+    if above is True:
+        span = select(empty, span, add(span, one))          # may wrap to 0: then remainders are the dividends
+    elif above is not False:
+        wider = bitwise_and(parameter(above, dtypes.bool_, len(shape)), gt(high, low))
+        span = select(wider, add(span, one), span)
+    first, second = fresh(key)
     higher, lower = random_bits(first, width, shape), random_bits(second, width, shape)
-    span = convert_element_type(maxval - minval, unsigned)
-    span = select(maxval <= minval, broadcast_to(np.array(1, unsigned), shape), span)
-    wider = broadcast_to(above, shape) & (maxval > minval)
-    span = select(wider, span + np.array(1, unsigned), span)
-    half = rem(broadcast_to(np.array(2 ** (width // 2), unsigned), shape), span)
-    multiplier = rem(half * half, span)
-    offset = rem(rem(higher, span) * multiplier + rem(lower, span), span)
-    return minval + convert_element_type(offset, dtype)
+    half = rem(unsigned.type(2 ** (width // 2)), span)
+    multiplier = rem(mul(half, half), span)                 # 2^width mod span
+    offset = rem(add(mul(rem(higher, span), multiplier), rem(lower, span)), span)
+    return add(low, convert(offset, dtype))
+
+
+def _whole(x):
+    """A bound as integers: floats lose their fraction."""
+    return x if dtypes.kind_of(aval_of(x).dtype) in "iu" else convert(x, dtypes.default_int_dtype())
+
+
+def _is_above(x, dtype):
+    """Where a bound is above all numbers of a dtype; False if its own dtype has no such number."""
+    given, most = aval_of(x).dtype, int(dtypes.iinfo(dtype).max)
+    return gt(x, given.type(most)) if int(dtypes.iinfo(given).max) > most else False
+
+
+def _clipped(x, dtype):
+    """A bound, with what a dtype does not hold moved to its nearest number."""
+    given = aval_of(x).dtype
+    own, info = dtypes.iinfo(given), dtypes.iinfo(dtype)
+    if own.min >= info.min and own.max <= info.max:
+        return x
+    return clamp(given.type(max(int(own.min), int(info.min))), x, given.type(min(int(own.max), int(info.max))))
