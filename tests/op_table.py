@@ -102,7 +102,8 @@ row("rem", np.fmod, 2, kinds=INTS + FLOATS, ranges={0: (4.3, 5.9), 1: (3.1, 3.9)
 row("max", np.maximum, 2, kinds=ANY)
 row("min", np.minimum, 2, kinds=ANY)
 row("abs", np.abs, kinds=SIGNED + INEXACT, low=0.3)
-row("sign", complex_sign, kinds=NUMBER)
+row("sign", complex_sign, kinds=INTS + FLOATS)
+case("sign", Arg((2, 3)), oracle=complex_sign, dtype="complex128", label="complex")
 row("floor", np.floor, low=0.2, high=0.8)
 row("ceil", np.ceil, low=0.2, high=0.8)
 row("round", away_from_zero, low=0.1, high=0.4, fn=bind("round", rounding_method=RoundingMethod.AWAY_FROM_ZERO))
@@ -394,7 +395,7 @@ def scatter_case(name, combine, label, numbers, shape, indices, updates, sizes, 
     case(name, Arg(shape, distinct=True), indices, Arg(updates, distinct=True),
          oracle=scattered(numbers, sizes, mode, combine),
          params={"dimension_numbers": ScatterDimensionNumbers(*numbers), "indices_are_sorted": False, "unique_indices": unique,
-                 "mode": mode, "update_jaxpr": None, "update_consts": ()}, diff=(0, 2), label=label, **options)
+                 "mode": mode, "update_jaxpr": None, "update_consts": ()}, **{"diff": (0, 2), "label": label, **options})
 
 
 UNIQUE = Arg((3, 1), -0.5, 5.5, "int32", distinct=True)
@@ -403,8 +404,9 @@ for name, combine, kinds, linear, linear_if_unique in (
         ("scatter-sub", np.subtract, NUMBER, True, True), ("scatter-mul", np.multiply, NUMBER, False, True),
         ("scatter-min", np.minimum, ANY[:-2], False, False), ("scatter-max", np.maximum, ANY[:-2], False, False)):
     shapes = (4, 3), Arg((3, 1), -1, 4, "int32"), (3, 3), (1, 3)
-    scatter_case(name, combine, "drop", ROWS, *shapes, FILL, linear=linear, kinds=kinds, tolerance=3)
-    scatter_case(name, combine, "clip", ROWS, *shapes, CLIP, linear=linear)
+    by = {"diff": (0,)} if name == "scatter-mul" else {}   # by the updates only if they do not meet
+    scatter_case(name, combine, "drop", ROWS, *shapes, FILL, linear=linear, kinds=kinds, tolerance=3, **by)
+    scatter_case(name, combine, "clip", ROWS, *shapes, CLIP, linear=linear, **by)
     scatter_case(name, combine, "unique", ROWS, (6, 3), UNIQUE, (3, 3), (1, 3), FILL, unique=True, linear=linear_if_unique)
     if name in ("scatter", "scatter-add"):
         scatter_case(name, combine, "windows", WINDOWS, (4, 6), Arg((2, 2), -1, 3, "int32"), (2, 2, 3), (2, 3), FILL, linear=linear)

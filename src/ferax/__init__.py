@@ -23,7 +23,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ferax._src.api.vmap": "vmap",
         "ferax._src.control.callback": "pure_callback",
         "ferax._src.control.custom_jvp": "custom_jvp",
-        "ferax._src.control.custom_vjp": "custom_vjp custom_gradient closure_convert",
+        "ferax._src.control.custom_gradient": "custom_gradient closure_convert",
+        "ferax._src.control.custom_vjp": "custom_vjp",
         "ferax._src.control.remat": "checkpoint remat checkpoint_policies",
         "ferax._src.runtime.devices": (
             "devices local_devices device_count local_device_count process_index process_count process_indices "

@@ -7,7 +7,10 @@ from hypothesis import given, settings, strategies as st
 from rule_checks import arrays, check_batch, check_derivative, check_values, draw, primitives, vjp, vmap, x64
 
 from ferax._src.ops import axes, broadcasting, joining, shape
+from ferax._src.runtime import devices
 from ferax._src.types.avals import ShapedArray
+from ferax._src.types.meshes import make_mesh
+from ferax._src.types.shardings import NamedSharding, PartitionSpec
 
 X = draw((2, 3, 4))
 
@@ -127,6 +130,23 @@ def test_axes(ndim, data):
     else:
         with pytest.raises(ValueError, match=f"axis {axis} is out of bounds for array of dimension {ndim}"):
             axes.normalize_axis(axis, ndim)
+
+
+def test_out_sharding():
+    mesh = make_mesh((4,), ("x",), devices=devices.devices())
+    rows = NamedSharding(mesh, PartitionSpec("x"))
+    for f in (lambda s: shape.broadcast_in_dim(np.ones(4, np.float32), (4, 2), (0,), out_sharding=s),
+              lambda s: shape.broadcast(np.float32(1), (4, 2), out_sharding=s),
+              lambda s: shape.reshape(np.ones(8, np.float32), (4, 2), out_sharding=s),
+              lambda s: shape.broadcasted_iota(np.int32, (4, 2), 0, out_sharding=s),
+              lambda s: broadcasting.reduce_sum(np.ones((4, 2), np.float32), (1,), out_sharding=s)):
+        got = f(rows)
+        assert got.sharding == rows
+        np.testing.assert_array_equal(np.asarray(got), np.asarray(f(None)))
+    with pytest.raises(ValueError, match="no mesh is in use"):
+        shape.broadcast(1., (4,), out_sharding=PartitionSpec("x"))
+    with pytest.raises(TypeError, match="must be a NamedSharding"):
+        shape.broadcast(1., (4,), out_sharding="x")
 
 
 # --- what is written ----------------------------------------------------------------------------

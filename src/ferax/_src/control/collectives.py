@@ -25,6 +25,7 @@ from ferax._src.ops.shape import iota, reshape
 from ferax._src.ops.slicing import index_in_dim
 from ferax._src.ops.zeros import instantiate_zeros, zeros
 from ferax._src.tracing.core import NamedAxisEffect, Primitive, Zero, register
+from ferax._src.transforms.batch import unbatched_aval
 from ferax._src.types.avals import ShapedArray, aval_of
 
 
@@ -47,6 +48,7 @@ class Collective(Primitive):
             "supported by this lowering. Call it inside vmap(..., axis_name=...).")
 
     def batch(self, axis, args, dims, **params):
+        self.abstract_eval(*[unbatched_aval(aval_of(x), d) for x, d in zip(args, dims)], **params)      # checks sizes
         if axis.name is not None and axis.name in self.names(params):
             if params.get("axis_index_groups") is not None:
                 raise NotImplementedError(f"{self.name}: axis_index_groups are not supported under vmap. Reshape the mapped axis into "

@@ -26,6 +26,7 @@ from ferax._src.transforms.split import split_jaxpr
 from ferax._src.transforms.transpose import transpose_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.types.promotion import combine
 from ferax._src.types.pytrees import (
     explain_mismatch, keystr, tree_flatten_with_path, tree_unflatten)
 from ferax._src.util import config
@@ -372,7 +373,7 @@ def promote_results(closeds) -> list:
         if all(a is column[0] for a in column) or any(a.shape != column[0].shape for a in column):
             targets.append(None)
         elif any(a.weak_type for a in column) and not any(dtypes.is_extended(a.dtype) for a in column):
-            dtype, weak = dtypes.result_type(*column, return_weak_type_flag=True)
+            dtype, weak = combine(*[(a.dtype, a.weak_type) for a in column])
             strong = {a.dtype for a in column if not a.weak_type}
             targets.append((dtype, weak) if not strong or strong == {dtype} else None)
         else:

@@ -8,6 +8,7 @@ from ferax._src.ops.joining import stack
 from ferax._src.ops.slicing import index_in_dim
 from ferax._src.types import dtypes
 from ferax._src.types.avals import aval_of
+from ferax._src.types.promotion import combine
 from ferax._src.types.pytrees import explain_mismatch, keystr, tree_flatten_with_path, tree_unflatten
 
 
@@ -24,7 +25,7 @@ def promote_carry(values, avals, out_avals):
     changed = False
     for i, (a, b) in enumerate(zip(avals, out_avals)):
         if a.weak_type and not same_type(a, b) and a.shape == b.shape:
-            values[i] = convert(values[i], dtypes.result_type(a, b))
+            values[i] = convert(values[i], combine((a.dtype, True), (b.dtype, b.weak_type))[0])
             new_avals[i] = aval_of(values[i])
             changed = True
     return (values, new_avals) if changed else None

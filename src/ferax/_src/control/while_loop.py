@@ -31,6 +31,7 @@ from ferax._src.transforms.jvp import jvp_jaxpr
 from ferax._src.transforms.split import split_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.types.promotion import combine
 from ferax._src.types.pytrees import tree_structure, tree_unflatten, treedef_tuple
 from ferax._src.util import config
 from ferax._src.util.lists import split_exactly
@@ -328,8 +329,13 @@ def _bounds(lower, upper):
         known = not isinstance(bound, Tracer)
         values.append(int(bound) if known else bound)
         avals.append(aval)
-    dtype, weak = dtypes.result_type(*avals, return_weak_type_flag=True)
-    return *values, ShapedArray((), dtype, weak)
+    if all(isinstance(v, int) for v in values):     # nothing but numbers: the counter is one, too
+        return *values, aval_of(max(values, key=abs))
+    strong = {a.dtype for a in avals if not a.weak_type}
+    if len(strong) > 1:
+        raise TypeError("lower and upper arguments to fori_loop must have equal types, got "
+                        + " and ".join(a.str_short(False) for a in avals))
+    return *values, ShapedArray((), *combine(*[(a.dtype, a.weak_type) for a in avals]))
 
 
 def counting_body(closed: ClosedJaxpr, n_consts: int) -> ClosedJaxpr:

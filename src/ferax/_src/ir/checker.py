@@ -8,10 +8,7 @@ from __future__ import annotations
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, jaxprs_in_params
 from ferax._src.ir.printer import pp_eqn_alone
 from ferax._src.types.avals import ShapedArray
-
-
-class JaxprTypeError(TypeError):
-    """A jaxpr is not well formed. This is a fault of Ferax or of a user's primitive, not of a program."""
+from ferax._src.util.errors import JaxprTypeError
 
 
 def check_jaxpr(jaxpr: Jaxpr | ClosedJaxpr) -> None:

@@ -138,9 +138,11 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     util.check_arraylike("linspace", start, stop)
     start, stop = util.operand(start), util.operand(stop)
     dtype = _result_dtype(dtype, "linspace", start, stop)
+    if not retstep:
+        values = _linspace_values(start, stop, num=num, endpoint=bool(endpoint), dtype=dtype, axis=axis)
+        return values if device is None else put(values, sharding_for(device, None, "jnp.linspace"))
     values, step = _linspace(start, stop, num=num, endpoint=bool(endpoint), dtype=dtype, axis=axis)
-    values = put(values, sharding_for(device, None, "jnp.linspace"))
-    return (values, step) if retstep else values
+    return put(values, sharding_for(device, None, "jnp.linspace")), step
 
 
 def _result_dtype(dtype, name: str, *args):
@@ -180,6 +182,11 @@ def _linspace(start, stop, *, num, endpoint, dtype, axis):
     if dtypes.kind_of(dtype) in "iu":
         out = ops.floor(out)
     return convert(out, dtype), difference
+
+
+@fused(static=("num", "endpoint", "dtype", "axis"))
+def _linspace_values(start, stop, **how):
+    return _linspace(start, stop, **how)[0]
 
 
 def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):

@@ -22,8 +22,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ferax._src.numpy import util
+from ferax._src.runtime.array import ArrayImpl
 from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Array, state
+from ferax._src.tracing.staging import JaxprTracer
 from ferax._src.types import dtypes
 from ferax._src.util import config
 
@@ -35,6 +37,18 @@ INEXACT = "fc"          # ... booleans and integers become floats
 _PROMOTED = {SAME: dtypes.promoted, NUMERIC: dtypes.promoted_numeric, INEXACT: dtypes.promoted_inexact}
 _x64 = config.enable_x64
 _plain_type = util._PLAIN.get
+
+
+# What needs no check: the arrays of eager use and of staging, and plain numbers.
+_READY = frozenset({ArrayImpl, JaxprTracer, *util.SCALARS})
+
+
+def _operands(name: str, *args) -> list:
+    """Operands that are checked to be arrays, and unwrapped."""
+    util.check_arraylike(name, *args)
+    args = [util.operand(x) for x in args]                  # type: ignore[assignment]
+    util.check_no_float0s(name, *args)
+    return list(args)
 
 
 def dtypes_of(letters: str) -> frozenset:
@@ -89,10 +103,7 @@ def unary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = Non
     def fun(x, /):
         if isinstance(x, Array) and x.aval.dtype in direct:
             return op(x)
-        util.check_arraylike(name, x)
-        x = util.operand(x)
-        util.check_no_float0s(name, x)
-        return long(x)
+        return long(x) if type(x) in _READY else long(*_operands(name, x))
 
     long.__name__ = name
     fun.op, fun.direct = op, direct
@@ -122,10 +133,9 @@ def binary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = No
         return otherwise(x, y)
 
     def checked(x, y):
-        util.check_arraylike(name, x, y)
-        x, y = util.operand(x), util.operand(y)
-        util.check_no_float0s(name, x, y)
-        return long(x, y)
+        if type(x) in _READY and type(y) in _READY:
+            return long(x, y)
+        return long(*_operands(name, x, y))
 
     def fun(x, y, /):
         if isinstance(x, Array):
@@ -174,23 +184,22 @@ def composite(name: str, to: str, doc: str, *, params: tuple[str, ...] = ("x1", 
 
         long.__name__ = name
 
-        def checked(*args):
-            util.check_arraylike(name, *args)
-            args = [util.operand(x) for x in args]
-            util.check_no_float0s(name, *args)
-            return long(*args)
-
         if len(params) == 1:
             def fun(x, /):
-                return checked(x)
-        elif keyword:
-            def fun(x1, x2):                                # type: ignore[misc]
-                return checked(x1, x2)
+                return long(x) if type(x) in _READY else long(*_operands(name, x))
         else:
-            def fun(x1, x2, /):                             # type: ignore[misc]
-                return checked(x1, x2)
-            fun.__signature__ = _binary_signature(params)
-        fun.checked = checked
+            def checked(x1, x2):
+                if type(x1) in _READY and type(x2) in _READY:
+                    return long(x1, x2)
+                return long(*_operands(name, x1, x2))
+
+            if keyword:
+                fun = checked
+            else:
+                def fun(x1, x2, /):                         # type: ignore[misc]
+                    return checked(x1, x2)
+                fun.__signature__ = _binary_signature(params)
+            fun.checked = checked
         return _named(fun, name, doc, body.__module__)
     return decorate
 

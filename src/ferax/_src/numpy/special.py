@@ -8,6 +8,11 @@ from ferax._src.numpy.complexes import iscomplexobj
 from ferax._src.ops import elementwise as ops
 from ferax._src.ops.elementwise_special import bessel_i0e, bessel_i1e
 from ferax._src.runtime.fused import fused
+from ferax._src.tracing.core import Array
+from ferax._src.types import dtypes
+
+
+_BOUNDS = frozenset({int, float, type(None)})
 
 
 def clip(arr=None, /, min=None, max=None):
@@ -26,6 +31,8 @@ def clip(arr=None, /, min=None, max=None):
     ------
     ValueError : for complex numbers, which have no order.
     """
+    if isinstance(arr, Array) and type(min) in _BOUNDS and type(max) in _BOUNDS and dtypes.kind_of(arr.aval.dtype) != "c":
+        return _clip(arr, *[b for b in (min, max) if b is not None], given=(min is not None, max is not None))
     if arr is None:
         raise ValueError("No input was provided to the clip function.")
     util.check_arraylike("clip", arr)

@@ -14,6 +14,7 @@ from ferax._src.ir.jaxpr import (
     Atom, ClosedJaxpr, DebugInfo, Eqn, Jaxpr, Literal, Var, join_effects, no_effects)
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Trace, Tracer, abstract_eval, set_current_trace, state
+from ferax._src.tracing.leaks import check_leaks
 from ferax._src.types.avals import ShapedArray, aval_of
 from ferax._src.util import source as source_info
 
@@ -166,11 +167,12 @@ def trace_to_jaxpr(fun, in_avals, debug_info: DebugInfo = DebugInfo()) -> Closed
         Its consts are arrays and, where ``fun`` closes over values of outer traces, tracers.
     """
     trace = JaxprTrace(debug_info, state.trace)
-    tracers = [trace.new_input(aval) for aval in in_avals]
-    with set_current_trace(trace):
-        outs = fun(*tracers)
-        closed = trace.finish(outs)
-    trace.invalidate()
+    try:
+        with set_current_trace(trace):
+            closed = trace.finish(fun(*[trace.new_input(aval) for aval in in_avals]))
+    finally:
+        trace.invalidate()
+    check_leaks(trace)
     return closed
 
 

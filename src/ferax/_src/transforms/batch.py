@@ -13,6 +13,7 @@ from ferax._src.tracing import core
 from ferax._src.tracing.core import (
     MappedAxis, NamedAxisEffect, Primitive, Trace, Tracer, ascribe, remember, set_current_trace)
 from ferax._src.tracing.evaluate import eval_closed
+from ferax._src.tracing.leaks import check_leaks
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.program import call_program, rule_cache
 from ferax._src.types.avals import ShapedArray, aval_of
@@ -201,9 +202,11 @@ def batch_flat(fun, values, dims, axis: MappedAxis) -> tuple[list, list]:
     out_dims : for each the axis that holds the mapped results, or None where it does not depend on it
     """
     trace = BatchTrace(core.current_trace(), axis)
-    args = [v if d is None else BatchTracer(trace, v, d) for v, d in zip(values, dims)]
-    with set_current_trace(trace), extend_axis_env(axis):
-        results = fun(*args)
+    try:
+        with set_current_trace(trace), extend_axis_env(axis):
+            results = fun(*[v if d is None else BatchTracer(trace, v, d) for v, d in zip(values, dims)])
+    finally:
+        trace.invalidate()
     outs, out_dims = [], []
     for x in results:
         if type(x) is BatchTracer and x._trace is trace:
@@ -212,7 +215,8 @@ def batch_flat(fun, values, dims, axis: MappedAxis) -> tuple[list, list]:
         else:
             outs.append(x)
             out_dims.append(None)
-    trace.invalidate()
+    x = results = None
+    check_leaks(trace)
     return outs, out_dims
 
 

@@ -12,6 +12,7 @@ from ferax._src.ops.zeros import instantiate_zeros
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Trace, Tracer, Zero, ascribe, remember, set_current_trace
 from ferax._src.tracing.evaluate import eval_closed
+from ferax._src.tracing.leaks import check_leaks
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.program import call_program, rule_cache
 from ferax._src.types.avals import aval_of
@@ -189,9 +190,12 @@ def jvp_flat(fun, primals, tangents) -> tuple[list, list]:
     outs, out_tangents : lists; a tangent known to be zero is a `Zero`
     """
     trace = JVPTrace(core.current_trace())
-    args = [p if t is None or type(t) is Zero else JVPTracer(trace, p, t) for p, t in zip(primals, tangents)]
-    with set_current_trace(trace):
-        results = fun(*args)
+    try:
+        with set_current_trace(trace):
+            results = fun(*[p if t is None or type(t) is Zero else JVPTracer(trace, p, t)
+                            for p, t in zip(primals, tangents)])
+    finally:
+        trace.invalidate()
     outs, out_tangents = [], []
     for x in results:
         if type(x) is JVPTracer and x._trace is trace:
@@ -200,5 +204,6 @@ def jvp_flat(fun, primals, tangents) -> tuple[list, list]:
         else:
             outs.append(x)
             out_tangents.append(Zero.of(x))
-    trace.invalidate()
+    x = results = None
+    check_leaks(trace)
     return outs, out_tangents

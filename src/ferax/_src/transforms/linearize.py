@@ -18,6 +18,7 @@ from ferax._src.ir.jaxpr import ClosedJaxpr
 from ferax._src.ops.zeros import accumulate, instantiate_zeros
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Trace, Tracer, Zero, ascribe, remember, set_current_trace, state
+from ferax._src.tracing.leaks import check_leaks
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.jvp import jvp_program
 from ferax._src.transforms.program import call_program, rule_cache
@@ -224,7 +225,7 @@ class LinearizeTrace(Trace):
 
     def record(self, linear, residuals, ins, results, out_active) -> list:
         """Put a step on the tape; answers the results, as tracers where they are active."""
-        out_avals = [r.aval.to_tangent_aval() for r, is_active in zip(results, out_active) if is_active]
+        out_avals = [aval_of(r).to_tangent_aval() for r, is_active in zip(results, out_active) if is_active]
         ids = iter(self.tape.record(linear, residuals, ins, out_avals))
         return [LinearizeTracer(self, result, next(ids)) if is_active else result
                 for result, is_active in zip(results, out_active)]
@@ -383,9 +384,12 @@ def linearize_flat(fun, primals, active):
     tape = Tape([aval_of(p).to_tangent_aval() for p, is_active in zip(primals, active) if is_active])
     trace = LinearizeTrace(state.trace, tape)
     ids = iter(range(tape.count))
-    args = [LinearizeTracer(trace, p, next(ids)) if is_active else p for p, is_active in zip(primals, active)]
-    with set_current_trace(trace):
-        results = fun(*args)
+    try:
+        with set_current_trace(trace):
+            results = fun(*[LinearizeTracer(trace, p, next(ids)) if is_active else p
+                            for p, is_active in zip(primals, active)])
+    finally:
+        trace.invalidate()
     outs, out_ids = [], []
     for x in results:
         if type(x) is LinearizeTracer and x._trace is trace:
@@ -394,5 +398,6 @@ def linearize_flat(fun, primals, active):
         else:
             outs.append(x)
             out_ids.append(None)
-    trace.invalidate()
+    x = results = None
+    check_leaks(trace)
     return outs, out_ids, tape

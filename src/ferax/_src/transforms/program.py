@@ -9,7 +9,9 @@ every other transformation transforms the program, once, and calls the result. S
 from __future__ import annotations
 
 from ferax._src.ir.jaxpr import ClosedJaxpr, Literal
-from ferax._src.tracing.core import Primitive, Trace, register
+from ferax._src.ops.convert import as_array
+from ferax._src.tracing.core import Array, Primitive, Trace, eval_trace, register
+from ferax._src.types import dtypes
 
 
 class Program(Primitive):
@@ -19,9 +21,13 @@ class Program(Primitive):
     splices = True
     holds_jaxprs = True
     handles_extended_dtypes = True
+    has_effects = True
 
     def abstract_eval(self, *avals, jaxpr):
         return jaxpr.out_avals
+
+    def effects_of(self, *avals, jaxpr):
+        return jaxpr.effects
 
     def lower(self, ctx, *values, jaxpr):
         return ctx.inline(jaxpr, *values)
@@ -43,7 +49,10 @@ def call_program(trace: Trace, closed: ClosedJaxpr, args) -> list:
     primitive, what = shortcut
     if primitive is not None:
         return trace.process(primitive, args, what)
-    return [args[i] if value is None else value for i, value in what]
+    results = [args[i] if value is None else value for i, value in what]
+    if trace is eval_trace:                     # what comes out of evaluation is an array, also where nothing was computed
+        results = [x if isinstance(x, Array) or getattr(x, "dtype", None) == dtypes.float0 else as_array(x) for x in results]
+    return results
 
 
 def _shortcut(closed: ClosedJaxpr):

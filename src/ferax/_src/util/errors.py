@@ -218,25 +218,35 @@ class UnexpectedTracerError(JAXTypeError):
     """
 
     def __init__(self, tracer: Any):
-        super().__init__(tracer if isinstance(tracer, str) else _leak_message(tracer))
+        super().__init__(tracer if isinstance(tracer, str) else leak_message(tracer))
 
 
-def _leak_message(tracer: Any) -> str:
+def leak_message(tracer: Any, held: str | None = None) -> str:
+    """What to say of a tracer outside of its transformation: used there, or with ``held`` (who holds it) found there."""
     made_at = _made_at(tracer)
     limit = config.tracer_error_num_traceback_frames.value
     # Outermost first, as Python shows stacks.
     frames = source_info.user_frames(made_at, limit if limit >= 0 else None)[::-1]
     stack = "".join(f"\n    {source_info.summarize(f)}:  {source_info.source_line(f)}" for f in frames)
     made = f"\n  It was made at (innermost call last):{stack}" if frames else ""
+    if held is not None:
+        what, used, find = "is still referred to when the transformation that it belongs to has ended.", held, ""
+    else:
+        ended = not getattr(getattr(tracer, "_trace", None), "alive", False)
+        what = ("is used after the transformation that it belongs to has ended." if ended else
+                "is used where the transformation that it belongs to does not reach: in another thread, or in a block that "
+                "evaluates at once.")
+        used = _here().replace("It was needed", "It was used")
+        find = ("To find the place where it leaks, run under `with ferax.checking_leaks():` or with "
+                "FERAX_CHECK_TRACER_LEAKS=1. ")
     return (
-        f"A traced value left the function in which it was made: {_value(tracer)} is used after the transformation "
-        "that it belongs to has ended."
+        f"A traced value left the function in which it was made: {_value(tracer)} {what}"
         + _origin(tracer)
         + made
-        + _here().replace("It was needed", "It was used")
+        + used
         + "\nReturn the value from the function instead of storing it in a global, an attribute, a list or a closure. "
-        "To find the place where it leaks, run under `with ferax.checking_leaks():` or with FERAX_CHECK_TRACER_LEAKS=1. "
-        "See docs/errors/leaked-tracer.md"
+        + find
+        + "See docs/errors/leaked-tracer.md"
     )
 
 

@@ -1,0 +1,5 @@
+"""``ferax.typing``: names for annotations of functions that take arrays."""
+
+from ferax._src.api.typing import ArrayLike, DTypeLike
+
+__all__ = ["ArrayLike", "DTypeLike"]
