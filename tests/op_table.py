@@ -6,6 +6,7 @@ and parameters. Primitives that hold jaxprs, keys, callbacks and collectives are
 
 import ml_dtypes
 import numpy as np
+import op_table_control
 import scipy.special
 from op_harness import Arg, Case, bind
 
@@ -29,7 +30,7 @@ BITS = ("bool", *INTS)
 ANY = ("bool", *NUMBER)
 SHAPE = (2, 3)
 
-CASES: list[Case] = []
+CASES: list[Case] = list(op_table_control.CASES)
 
 
 def case(name: str, *args: Arg, params=None, fn=None, **options) -> None:

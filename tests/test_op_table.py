@@ -18,6 +18,19 @@ for package in (ferax._src.ops, ferax._src.control, ferax._src.random, ferax._sr
 
 from op_harness import Coverage, check, check_dtypes, checked_jaxprs, rules_of  # noqa: E402
 from op_table import CASES  # noqa: E402
+from op_table_control import REFUSALS  # noqa: E402
+
+#: Primitives that no case can apply.
+EXEMPT = {
+    "program": "stands for the equations it holds, and is never in a jaxpr: every derivative and every vmap here runs through it",
+}
+#: Rules that nothing can reach, and why they are there all the same.
+UNREACHED = {
+    ("debug_callback", "transpose"): "a call without results has no cotangents, so transposition leaves it out",
+    ("axis_index", "jvp"): "it has no operands, so no tangents",
+    **{(name, "jvp"): "keys and words have no tangents; the rule says so for whoever asks it directly" for name in (
+        "random_seed", "random_wrap", "random_unwrap", "random_clone", "random_split", "random_fold_in", "random_bits", "threefry2x32")},
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +49,26 @@ def test_case(case, coverage):
 @pytest.mark.parametrize("case", SWEPT := [case for case in CASES if case.kinds or case.shapes], ids=[case.id for case in SWEPT])
 def test_dtypes_and_shapes(case, coverage):
     check_dtypes(case)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=[refusal.id for refusal in REFUSALS])
+def test_refusals(refusal, coverage):
+    with pytest.raises(refusal.error, match=refusal.text):
+        refusal.call()
+    assert (refusal.primitive, refusal.rule) in coverage.reached
+
+
+def test_every_primitive_has_a_case():
+    covered = {case.primitive for case in CASES}
+    names = {p.name for p in core.all_primitives()}
+    assert names - covered - set(EXEMPT) == set()
+    assert covered <= names and set(EXEMPT) <= names
+
+
+@pytest.mark.parametrize("primitive", PRIMITIVES := sorted(core.all_primitives(), key=str), ids=map(str, PRIMITIVES))
+def test_every_rule_is_reached(primitive):
+    """Each case asserts that the rules it expects to reach are reached; here, that all rules are expected of some case."""
+    expected = {rule for case in CASES if case.primitive == primitive.name for rule in case.expected_rules()}
+    expected |= {refusal.rule for refusal in REFUSALS if refusal.primitive == primitive.name}
+    left = {rule for rule in rules_of(primitive) if (primitive.name, rule) not in UNREACHED} - expected
+    assert primitive.name in EXEMPT or not left, f"no case reaches the rules {left} of {primitive}"

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "ferax._src.api.autodiff": "grad value_and_grad vjp jvp linearize linear_transpose",
+        "ferax._src.api.environment": "checking_leaks make_mesh",
         "ferax._src.api.jacobians": "jacfwd jacrev jacobian hessian",
         "ferax._src.api.jit": "jit clear_caches",
         "ferax._src.api.staging": (
@@ -28,21 +29,27 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ferax._src.control.remat": "checkpoint remat checkpoint_policies",
         "ferax._src.runtime.devices": (
             "devices local_devices device_count local_device_count process_index process_count process_indices "
-            "default_backend live_arrays host_id host_ids host_count Device"),
-        "ferax._src.runtime.dispatch": "effects_barrier",
-        "ferax._src.runtime.transfer": "device_put device_get",
+            "default_backend host_id=process_index host_ids=process_indices host_count=process_count"),
+        "ferax._src.engine.sharding": "Device",
+        "ferax._src.runtime.array": "live_arrays Shard",
+        "ferax._src.runtime.effects": "effects_barrier",
+        "ferax._src.runtime.transfer": (
+            "device_put device_get make_array_from_callback make_array_from_single_device_arrays"),
+        "ferax._src.tools.environment": "print_environment_info",
         "ferax._src.tracing.core": "Array",
         "ferax._src.types.dtypes": "float0",
         "ferax._src.types.shape_dtype": "ShapeDtypeStruct",
         "ferax._src.types.shardings": "NamedSharding P=PartitionSpec",
-        "ferax._src.types.meshes": "make_mesh",
+        "ferax._src.types.meshes": "get_abstract_mesh get_mesh set_mesh use_abstract_mesh",
         "ferax._src.util.config": (
             "config enable_x64 disable_jit debug_nans debug_infs check_tracer_leaks numpy_dtype_promotion "
             "numpy_rank_promotion default_matmul_precision default_device default_prng_impl log_compiles enable_checks "
-            "transfer_guard threefry_partitionable softmax_custom_jvp make_user_context"),
+            "transfer_guard transfer_guard_host_to_device transfer_guard_device_to_device transfer_guard_device_to_host "
+            "array_garbage_collection_guard thread_guard threefry_partitionable softmax_custom_jvp make_user_context "
+            "debug_key_reuse enable_custom_prng legacy_prng_key explain_cache_misses no_tracing no_execution"),
     },
     submodules=(
-        "ad_checkpoint custom_derivatives debug dtypes errors experimental lax nn numpy random sharding "
-        "tree tree_util"),
+        "ad_checkpoint core custom_batching custom_derivatives debug dlpack dtypes errors experimental lax nn numpy random "
+        "sharding stages tree tree_util typing version"),
     first="ferax._src.numpy.array_methods",
 )

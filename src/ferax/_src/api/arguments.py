@@ -57,6 +57,8 @@ def as_name_tuple(value, name: str, api: str) -> tuple[str, ...]:
 
 def resolve_indices(indices, n: int, name: str, api: str) -> tuple[int, ...]:
     """Non-negative positions for ``indices`` into ``n`` positional arguments."""
+    if len(indices) == 1 and 0 <= indices[0] < n:
+        return indices
     for i in indices:
         if not -n <= i < n:
             raise ValueError(f"{api}: {name}={indices if len(indices) > 1 else i} names positional argument {i}, but the "

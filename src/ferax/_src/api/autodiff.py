@@ -90,12 +90,8 @@ def _value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, reduce_axes, 
     single = not isinstance(argnums, (tuple, list)) and np.ndim(argnums) == 0
 
     def value_and_grad_f(*args, **kwargs):
-        if single and nums[0] >= 0 and nums[0] < len(args):
-            (i,) = nums
-            leaves, in_tree = tree_flatten(args[i])
-        else:
-            positions = resolve_indices(nums, len(args), "argnums", api)
-            leaves, in_tree = tree_flatten(tuple([args[i] for i in positions]))
+        positions = resolve_indices(nums, len(args), "argnums", api)
+        leaves, in_tree = tree_flatten(args[positions[0]] if single else tuple([args[i] for i in positions]))
         for x in leaves:
             _check_input(x, holomorphic, allow_int, api, lambda: tree_unflatten(in_tree, leaves))
         out_tree = None
@@ -103,11 +99,9 @@ def _value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, reduce_axes, 
         def flat_fun(*xs):
             nonlocal out_tree
             given = list(args)
-            if single:
-                given[nums[0]] = tree_unflatten(in_tree, xs)
-            else:
-                for i, value in zip(resolve_indices(nums, len(args), "argnums", api), tree_unflatten(in_tree, xs)):
-                    given[i] = value
+            values = tree_unflatten(in_tree, xs)
+            for i, value in zip(positions, (values,) if single else values):
+                given[i] = value
             out = fun(*given, **kwargs)
             if has_aux:
                 out, aux = _check_aux(out, fun, api)

@@ -12,6 +12,7 @@ import functools
 import weakref
 
 from ferax._src.api.arguments import check_arraylike, check_callable, complete_static, debug_info_for, name_of
+from ferax._src.api.jit_shardings import argument_shardings, checked_shardings, result_shardings
 from ferax._src.api.stages import Traced
 from ferax._src.api.staging import abstract_of
 from ferax._src.control.call import call_jit
@@ -44,10 +45,10 @@ class _Jitted:
     """What a jitted function knows: the function and the options of `jit`."""
 
     __slots__ = ("fun", "name", "static_argnums", "static_argnames", "donate_argnums", "donate_argnames",
-                 "keep_unused", "inline", "device", "compiler_options", "traced")
+                 "keep_unused", "inline", "device", "compiler_options", "in_shardings", "out_shardings", "traced")
 
     def __init__(self, fun, static_argnums, static_argnames, donate_argnums, donate_argnames, keep_unused, inline,
-                 device, compiler_options):
+                 device, compiler_options, in_shardings, out_shardings):
         self.fun = fun
         self.name = name_of(fun)
         self.static_argnums = static_argnums
@@ -58,6 +59,8 @@ class _Jitted:
         self.inline = inline
         self.device = device
         self.compiler_options = compiler_options
+        self.in_shardings = in_shardings
+        self.out_shardings = out_shardings
         try:
             self.traced = _traced_of.setdefault(fun, {})
         except TypeError:                       # a callable that cannot be hashed or weakly referenced
@@ -100,6 +103,8 @@ class _Jitted:
 
     def trace_anew(self, args, kwargs, in_tree, avals, static) -> TracedCall:
         fun = self.fun
+        if config.no_tracing.value:
+            raise RuntimeError(f"jit: {self.name} would be traced for new argument types, but the option jax_no_tracing forbids it")
         debug = self.debug_info(args, kwargs)
         out_tree = None
 
@@ -158,23 +163,28 @@ class _Jitted:
         """A call whose program is not at hand: the result, and what the call path should remember, or None."""
         if config.disable_jit.value:
             return self.fun(*args, **kwargs), None
-        traced, leaves, _ = self.trace(args, kwargs)
+        traced, leaves, in_tree = self.trace(args, kwargs)
         leaves = [_unwrap(x) for x in leaves]
         closed = traced.closed
         donated = self.donated_for(args, kwargs)
-        if not core.is_evaluating() or _has_tracer(leaves):
+        if not core.is_evaluating() or _has_tracer(leaves) or has_tracer_consts(closed):
             hoisted, consts = hoist_consts(closed)
+            n = len(consts)
+            wanted = argument_shardings(self.in_shardings, in_tree)
             outs = call_jit(hoisted, [*consts, *leaves], name=self.name, inline=self.inline, keep_unused=self.keep_unused,
-                            donated_invars=(False,) * len(consts) + (donated or (False,) * len(leaves)),
+                            donated_invars=(False,) * n + (donated or (False,) * len(leaves)),
+                            in_shardings=wanted and (None,) * n + wanted,
+                            out_shardings=result_shardings(self.out_shardings, traced.out_tree),
                             compiler_options_kvs=self.compiler_options or ())
             return tree_unflatten(traced.out_tree, outs), None
-        outs, compiled = self.prepare(closed, donated).run(leaves)
+        outs, compiled = self.prepare(closed, donated, in_tree, traced.out_tree).run(leaves)
         result = tree_unflatten(traced.out_tree, outs)
         return result, Entry(compiled, traced.out_tree)
 
-    def prepare(self, closed: ClosedJaxpr, donated) -> Call:
+    def prepare(self, closed: ClosedJaxpr, donated, in_tree, out_tree) -> Call:
         return Call(closed, name=self.name, donated=donated, keep_unused=self.keep_unused, device=self.device,
-                    compiler_options=self.compiler_options)
+                    compiler_options=self.compiler_options, in_shardings=argument_shardings(self.in_shardings, in_tree),
+                    out_shardings=result_shardings(self.out_shardings, out_tree))
 
     # -- looking inside --
 
@@ -225,6 +235,8 @@ def jit(fun=_UNSPECIFIED, /, *, in_shardings=_UNSPECIFIED, out_shardings=_UNSPEC
         Pass also arguments that the function does not use.
     device, backend : Device or str
         Where to run; by default where the arguments are.
+    in_shardings, out_shardings : pytree prefixes of the arguments (a tuple) and of the result, of Sharding, PartitionSpec or
+        None. Where arguments are brought before the call, and where results shall lie; None leaves it open.
     inline : bool
         Write the function's equations in place when it is called inside a traced function.
     compiler_options : dict or None
@@ -270,15 +282,18 @@ def _make(fun, *, static_argnums, static_argnames, donate_argnums, donate_argnam
     if overlap:
         raise ValueError(f"jit: static_argnums {statics[0]} and donate_argnums {donations[0]} cannot intersect, both "
                          f"name {sorted(overlap)}. Static arguments have no memory to donate.")
-    for name, value in (("in_shardings", in_shardings), ("out_shardings", out_shardings)):
-        if value is not _UNSPECIFIED and value is not None:
-            raise NotImplementedError(f"jit: {name} is not supported yet; place the arguments with ferax.device_put")
+    in_shardings, out_shardings = (
+        None if tree is _UNSPECIFIED else checked_shardings(tree, what)
+        for tree, what in ((in_shardings, "in_shardings"), (out_shardings, "out_shardings")))
+    if (in_shardings is not None or out_shardings is not None) and (device is not None or backend is not None):
+        raise ValueError("jit: in_shardings and out_shardings say where the function runs, so that device and backend cannot be "
+                         f"given as well; got device={device} and backend={backend}.")
     if backend is not None:
         device = devices.devices(backend)[0]
     if compiler_options is not None and not isinstance(compiler_options, dict):
         raise TypeError(f"jit: compiler_options must be a dict, got {type(compiler_options).__name__}")
     info = _Jitted(fun, *statics, *donations, bool(keep_unused), bool(inline), device,
-                   None if compiler_options is None else tuple(sorted(compiler_options.items())))
+                   None if compiler_options is None else tuple(sorted(compiler_options.items())), in_shardings, out_shardings)
 
     jitted = make_call(fun, api_boundary(info.miss), static_argnums=statics[0], static_argnames=statics[1])
     _describe(jitted, fun, info)

@@ -24,12 +24,10 @@ def saved_residuals(f, *args, **kwargs) -> list[tuple]:
     made = {v: eqn for eqn in jaxpr.eqns for v in eqn.outvars}
     found, seen = [], set()
     for v in jaxpr.outvars:
-        if v in seen:
+        if type(v) is Literal or v in seen:
             continue
         seen.add(v)
-        if type(v) is Literal:
-            text = "a literal"
-        elif v in made:
+        if v in made:
             text = f"output of {made[v].primitive.name} from {source_info.summarize(made[v].source)}"
         elif v in jaxpr.invars:
             i = jaxpr.invars.index(v)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol, runtime_checkable
+
 from ferax._src import engine
 from ferax._src.runtime.array import ArrayImpl, signature
 from ferax._src.runtime.calls import Call, as_sharding
@@ -14,6 +16,25 @@ from ferax._src.types.pytrees import tree_flatten, tree_unflatten
 from ferax._src.types.shape_dtype import ShapeDtypeStruct
 from ferax._src.util import errors
 from ferax._src.util.tracebacks import api_boundary
+
+
+#: What `compiler_options` may be.
+CompilerOptions = dict[str, Any]
+
+
+@runtime_checkable
+class Wrapped(Protocol):
+    """A jitted function: callable, with ``trace``, ``lower``, ``eval_shape`` and ``clear_cache``."""
+
+    def __call__(self, *args, **kwargs): ...
+
+    def trace(self, *args, **kwargs) -> Traced: ...
+
+    def lower(self, *args, **kwargs) -> Lowered: ...
+
+    def eval_shape(self, *args, **kwargs): ...
+
+    def clear_cache(self) -> None: ...
 
 
 def _struct(aval) -> ShapeDtypeStruct:
@@ -91,7 +112,7 @@ class Traced(Stage):
         jitted = self._jitted
         if any(isinstance(c, Tracer) for c in self.jaxpr.consts):
             raise errors.UnexpectedTracerError(next(c for c in self.jaxpr.consts if isinstance(c, Tracer)))
-        call = jitted.prepare(self.jaxpr, self._donated)
+        call = jitted.prepare(self.jaxpr, self._donated, self.in_tree, self.out_tree)
         if lowering_platforms is not None:
             call.sharding = as_sharding(devices(tuple(lowering_platforms)[0])[0])
         sigs = tuple(x._sig if type(x) is ArrayImpl else signature(aval, default_sharding(), False)

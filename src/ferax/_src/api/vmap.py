@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
+
 from ferax._src.api.arguments import check_arraylike, check_callable, name_of
 from ferax._src.ops.axes import place_axis
 from ferax._src.tracing.core import MappedAxis
 from ferax._src.transforms.batch import batch_flat, move_batch_axis
+from ferax._src.types import dtypes
 from ferax._src.types.avals import aval_of
 from ferax._src.types.pytrees import (
     flatten_axes, keystr, tree_flatten, tree_leaves, tree_leaves_with_path, tree_unflatten)
@@ -149,6 +152,10 @@ def _place(x, d, wanted, size, fun, i, out_tree):
     if not -ndim <= wanted < ndim:
         raise ValueError(f"vmap out_axes is {wanted}, but the result of {name_of(fun)} has {ndim} dimension"
                          f"{'s' if ndim != 1 else ''}, the mapped one included.")
+    if d is None and aval_of(x).dtype == dtypes.float0:         # NumPy's: no device knows this dtype
+        shape = list(aval_of(x).shape)
+        shape.insert(wanted % ndim, size)
+        return np.zeros(shape, dtypes.float0)
     if d is None:
         return place_axis(x, None, size, wanted % ndim)
     return move_batch_axis(x, d, size, wanted % ndim)

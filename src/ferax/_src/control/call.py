@@ -9,6 +9,7 @@ from __future__ import annotations
 from ferax._src.ir.dce import dce_closed, keeps_alive
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Var
 from ferax._src.control.tracing_utils import eqn_like
+from ferax._src.runtime.lowering_shardings import constrain
 from ferax._src.tracing.core import Primitive, Zero, register, state
 from ferax._src.transforms.batch import batch_jaxpr
 from ferax._src.transforms.jvp import jvp_jaxpr
@@ -36,10 +37,10 @@ class JitCall(Primitive):
     def effects_of(self, *avals, jaxpr, **params):
         return jaxpr.effects
 
-    def lower(self, ctx, *values, jaxpr, name, inline, **params):
-        if inline:
-            return ctx.inline(jaxpr, *values)
-        return ctx.call_function(jaxpr, *values, name=name)
+    def lower(self, ctx, *values, jaxpr, name, inline, in_shardings, out_shardings, **params):
+        values = [constrain(ctx, v, aval, s) for v, aval, s in zip(values, ctx.avals_in, in_shardings)]
+        results = ctx.inline(jaxpr, *values) if inline else ctx.call_function(jaxpr, *values, name=name)
+        return [constrain(ctx, v, aval, s) for v, aval, s in zip(results, ctx.avals_out, out_shardings)]
 
     def jvp(self, primals, tangents, *, jaxpr, **params):
         active = [type(t) is not Zero for t in tangents]

@@ -18,8 +18,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 from jaxlib.mlir import ir
-from jaxlib.mlir._mlir_libs import _jax_mlir_ext
-from jaxlib.mlir.dialects import chlo as _chlo, sdy as _sdy, stablehlo as _stablehlo
+from jaxlib.mlir._mlir_libs import _chlo, _jax_mlir_ext, _sdy, _stablehlo  # the attributes of dialects, without their op classes
 
 from ferax._src.engine.mlir_attributes import DialectAttributes
 

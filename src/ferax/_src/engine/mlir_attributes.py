@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from jaxlib.mlir import ir
-from jaxlib.mlir.dialects import chlo as _chlo, sdy as _sdy, stablehlo as _stablehlo
+from jaxlib.mlir._mlir_libs import _chlo, _sdy, _stablehlo
 
 
 class DialectAttributes:

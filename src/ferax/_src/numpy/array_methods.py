@@ -2,6 +2,9 @@
 
 Most methods are functions of the array API as they are: their first parameter is the array. Operators are made by
 `rows.operator`, so that ``x + y`` of two arrays of one type is one short Python function away from its program.
+
+Every program that uses Ferax loads this file, so it loads little: what operators need, at once; the modules of the other
+methods when one of them is first used.
 """
 
 from __future__ import annotations
@@ -10,10 +13,7 @@ import importlib
 
 import numpy as np
 
-from ferax._src.numpy import (
-    arithmetic, bitwise, comparison, complexes, creation, cumulative, division, extrema, finding, histograms, indexing,
-    joining, manipulation, matrices, powers, products, reductions, rounding, sorting, special, taking, util)
-from ferax._src.numpy.array_at import IndexUpdateHelper
+from ferax._src.numpy import arithmetic, bitwise, comparison, division, powers, util
 from ferax._src.numpy.rows import operator
 from ferax._src.ops import elementwise as ops
 from ferax._src.ops.convert import bitcast_convert_type, convert
@@ -24,6 +24,11 @@ from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 from ferax._src.types.shardings import as_sharding
+from ferax._src.util.lazy import LazyModule
+
+complexes, creation, manipulation, products, reductions, rounding, special, taking = (
+    LazyModule(f"ferax._src.numpy.{name}") for name in (
+        "complexes", "creation", "manipulation", "products", "reductions", "rounding", "special", "taking"))
 
 # --- operators ----------------------------------------------------------------------------------
 
@@ -91,7 +96,7 @@ def _setitem(self, index, value):
 
 
 _OPERATORS = {
-    "__getitem__": indexing.getitem, "__setitem__": _setitem, "__iter__": _iter, "__reversed__": _reversed,
+    "__setitem__": _setitem, "__iter__": _iter, "__reversed__": _reversed,
     "__contains__": _contains, "__neg__": arithmetic.negative, "__pos__": arithmetic.positive,
     "__abs__": arithmetic.absolute, "__invert__": bitwise.invert, "__round__": _round, "__pow__": _pow, "__rpow__": _rpow,
     "__matmul__": _matmul, "__rmatmul__": _rmatmul,
@@ -258,35 +263,72 @@ def _transposed(self):
     return manipulation.transpose(self)
 
 
-_PROPERTIES = {
-    "T": _transposed, "mT": _matrix_transpose, "real": complexes.real, "imag": complexes.imag, "flat": _flat,
-}
+def _real(self):
+    """The real parts."""
+    return complexes.real(self)
+
+
+def _imag(self):
+    """The imaginary parts."""
+    return complexes.imag(self)
+
+
+_PROPERTIES = {"T": _transposed, "mT": _matrix_transpose, "real": _real, "imag": _imag, "flat": _flat}
 _METHODS = {
-    "all": reductions.all, "any": reductions.any, "argmax": extrema.argmax, "argmin": extrema.argmin,
-    "argpartition": sorting.argpartition, "argsort": sorting.argsort, "astype": astype, "byteswap": byteswap,
-    "choose": taking.choose, "clip": clip, "clone": copy, "compress": compress, "conj": conjugate, "conjugate": conjugate,
-    "copy": copy, "cumprod": cumulative.cumprod, "cumsum": cumulative.cumsum, "diagonal": matrices.diagonal,
-    "dot": products.dot, "flatten": flatten, "max": reductions.max, "mean": reductions.mean, "min": reductions.min,
-    "nonzero": finding.nonzero, "prod": reductions.prod, "ptp": reductions.ptp, "ravel": flatten,
-    "repeat": joining.repeat, "reshape": reshape, "round": rounding.round, "searchsorted": histograms.searchsorted,
-    "sort": sorting.sort, "squeeze": manipulation.squeeze, "std": reductions.std, "sum": reductions.sum,
-    "swapaxes": manipulation.swapaxes, "take": taking.take, "to_device": to_device, "trace": products.trace,
-    "transpose": transpose, "var": reductions.var, "view": view, "__array_namespace__": array_namespace,
+    "astype": astype, "byteswap": byteswap, "clip": clip, "clone": copy, "compress": compress, "conj": conjugate,
+    "conjugate": conjugate, "copy": copy, "flatten": flatten, "ravel": flatten, "reshape": reshape, "to_device": to_device,
+    "transpose": transpose, "view": view, "__array_namespace__": array_namespace,
 }
+# Methods that are functions of the array API: module -> names.
+_FUNCTIONS = {
+    "cumulative": "cumprod cumsum", "extrema": "argmax argmin", "finding": "nonzero", "histograms": "searchsorted",
+    "joining": "repeat", "manipulation": "squeeze swapaxes", "matrices": "diagonal", "products": "dot trace",
+    "reductions": "all any max mean min prod ptp std sum var", "rounding": "round", "sorting": "argpartition argsort sort",
+    "taking": "choose take",
+}
+
+
+class _Deferred:
+    """A function of a module not yet loaded; puts the function in its own place when it is first looked up."""
+
+    def __init__(self, module: str, name: str, method: str | None = None):
+        self.module = module
+        self.name = name
+        self.method = method or name
+
+    def __get__(self, array, owner=None):
+        function = getattr(importlib.import_module(f"ferax._src.numpy.{self.module}"), self.name)
+        setattr(Array, self.method, function)
+        return function if array is None else function.__get__(array, owner)
 
 
 class _At:
-    """The property ``x.at``: called for every ``x.at[i]``, so without a function in between."""
-
-    __doc__ = IndexUpdateHelper.__doc__
+    """The property ``x.at``: ``x.at[i].set(y)`` is ``x`` with ``y`` at ``i``."""
 
     def __get__(self, array, owner=None):
-        return self if array is None else IndexUpdateHelper(array)
+        from ferax._src.numpy.array_at import IndexUpdateHelper  # lazy: then it hangs itself here, in place of this
+        Array.at = _LoadedAt(IndexUpdateHelper)             # type: ignore[attr-defined]
+        return Array.at if array is None else IndexUpdateHelper(array)  # type: ignore[attr-defined]
+
+
+class _LoadedAt:
+    """The property ``x.at`` once its module is loaded: called for every ``x.at[i]``, so without a function in between."""
+
+    def __init__(self, helper):
+        self.helper = helper
+        self.__doc__ = helper.__doc__
+
+    def __get__(self, array, owner=None):
+        return self if array is None else self.helper(array)
 
 
 def _hang() -> None:
     for name, method in {**_OPERATORS, **_METHODS}.items():
         setattr(Array, name, method)
+    for module, names in _FUNCTIONS.items():
+        for name in names.split():
+            setattr(Array, name, _Deferred(module, name))
+    Array.__getitem__ = _Deferred("indexing", "getitem", "__getitem__")     # type: ignore[method-assign]
     for name, getter in _PROPERTIES.items():
         setattr(Array, name, property(getter))
     Array.at = _At()                                        # type: ignore[attr-defined]

@@ -6,7 +6,6 @@ the sign of y; ``fmod`` has the sign of x. A remainder by zero is x, as the hard
 
 from __future__ import annotations
 
-from ferax._src.control.while_loop import while_loop
 from ferax._src.numpy import util
 from ferax._src.numpy.rows import INEXACT, NUMERIC, SAME, binary, composite, renamed
 from ferax._src.ops import elementwise as ops
@@ -107,6 +106,7 @@ def _gcd(x, y):
         divisor = util.choose(done, util.const(y, 1), y)
         return util.choose(done, x, y), util.choose(done, zero, ops.rem(x, divisor))
 
+    from ferax._src.control.while_loop import while_loop  # lazy: control flow is much to load for one function
     return while_loop(unfinished, step, (x, y))[0]
 
 

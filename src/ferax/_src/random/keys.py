@@ -270,7 +270,7 @@ def clone(key):
 # --- for the samplers ---------------------------------------------------------------------------
 
 def random_bits(key, bit_width: int, shape):
-    """Random unsigned integers from one typed key."""
+    """Random unsigned integers of ``shape`` from each typed key."""
     return random_bits_p.bind(key, bit_width=bit_width, shape=shape)[0]
 
 

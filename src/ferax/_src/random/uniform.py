@@ -11,9 +11,11 @@ from ferax._src.ops.compare import gt, le
 from ferax._src.ops.convert import bitcast_convert_type, convert
 from ferax._src.ops.elementwise import add, max as maximum, mul, rem, sub
 from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_or, shift_right_logical
+from ferax._src.ops.joining import unstack
 from ferax._src.ops.select import clamp, select
 from ferax._src.random.arguments import as_shape, constrained, float_dtype, parameter, sample_shape
-from ferax._src.random.keys import fresh, random_bits, single
+from ferax._src.random.keys import random_bits, single
+from ferax._src.random.prng import random_split_p
 from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
@@ -173,8 +175,7 @@ def _integers(key, minval, maxval, shape, dtype, above):
     elif above is not False:
         wider = bitwise_and(parameter(above, dtypes.bool_, len(shape)), gt(high, low))
         span = select(wider, add(span, one), span)
-    first, second = fresh(key)
-    higher, lower = random_bits(first, width, shape), random_bits(second, width, shape)
+    higher, lower = unstack(random_bits(random_split_p.bind(key, shape=(2,))[0], width, shape))
     half = rem(unsigned.type(2 ** (width // 2)), span)
     multiplier = rem(mul(half, half), span)                 # 2^width mod span
     offset = rem(add(mul(rem(higher, span), multiplier), rem(lower, span)), span)

@@ -61,8 +61,10 @@ def signature(aval: ShapedArray, sharding, committed: bool) -> Signature:
 
 
 def physical_aval(aval: ShapedArray) -> ShapedArray:
-    """The type of the buffer under an array of this type; another one for extended dtypes only."""
+    """The type of the buffer under an array of this type; another one for extended dtypes and for float0."""
     dtype = aval.dtype
+    if dtype is dtypes.float0 or dtype == dtypes.float0:
+        return ShapedArray(aval.shape, np.dtype(bool))
     if not isinstance(dtype, dtypes.ExtendedDType):
         return aval
     return ShapedArray(dtypes.physical_shape(aval.shape, dtype), dtypes.physical_dtype(dtype))
@@ -131,7 +133,10 @@ class ArrayImpl(Array):
             if not self._buf.is_deleted():
                 return npy
         self._refuse_extended()
-        self._npy = npy = self._fetch()
+        npy = self._fetch()
+        if self.aval.dtype == dtypes.float0:    # stored as booleans
+            npy = np.zeros(self.aval.shape, dtypes.float0)
+        self._npy = npy
         return npy
 
     def _refuse_extended(self) -> None:
@@ -242,7 +247,7 @@ class ArrayImpl(Array):
         aval = self.aval
         prefix, width = "Array(", np.get_printoptions()["linewidth"]
         tail = f"dtype={dtypes.dtype_name(aval.dtype)}" + (", weak_type=True" if aval.weak_type else "") + ")"
-        if self._sig.physical is not aval:
+        if self._sig.physical is not aval and aval.dtype != dtypes.float0:
             return f"{prefix}{aval.shape}, {tail} overlaying:\n{self._fetch()}"
         if not (self.is_fully_addressable or self.is_fully_replicated):
             return f"{prefix}{aval.shape}, {tail}"
@@ -453,7 +458,7 @@ def _unpickle(value: np.ndarray, dtype, weak_type: bool) -> ArrayImpl:
     if dtype is None:
         aval = ShapedArray(value.shape, dtypes.canonicalize_dtype(value.dtype), weak_type)
     else:
-        aval = ShapedArray(value.shape[: value.ndim - len(dtype.element_shape)], dtype)
+        aval = ShapedArray(value.shape[: value.ndim - len(getattr(dtype, "element_shape", ()))], dtype)
     sig = signature(aval, sharding, False)
     value = value.astype(sig.physical.dtype, copy=False)
     return ArrayImpl(engine.put(sig.physical, sharding, [value], [sharding._device], False), sig)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from ferax._src.runtime.transfer import as_array, put_leaf
 from ferax._src.tracing.core import eval_trace, state
 from ferax._src.types.pytree_registry import PyTreeDef, registry
 from ferax._src.types.pytrees import tree_flatten
-from ferax._src.util import config
+from ferax._src.util import caches, config
 
 _trace_context = config.trace_context
 _mark = config.mark
@@ -93,9 +94,22 @@ def make_call(fun: Callable, miss: Callable[[tuple, dict], tuple[Any, Entry | No
         call = _static_call(table, miss, tuple(static_argnums), frozenset(static_argnames))
     else:
         call = _plain_call(table, miss)
-    call.clear = table.clear                    # type: ignore[attr-defined]
+    if not hasattr(call, "clear"):
+        call.clear = table.clear                # type: ignore[attr-defined]
     call.size = table.__len__                   # type: ignore[attr-defined]
+    _calls.add(call)
     return functools.update_wrapper(call, fun, functools.WRAPPER_ASSIGNMENTS, ())
+
+
+_calls: weakref.WeakSet = weakref.WeakSet()             # all functions of `make_call`
+
+
+def _forget_programs() -> None:
+    for call in list(_calls):
+        call.clear()
+
+
+caches.register_cache(_forget_programs)
 
 
 def _plain_call(table: dict, miss):
@@ -148,6 +162,12 @@ def _plain_call(table: dict, miss):
             leaves = _own_arrays(given, leaves)
         return entry.run(list(map(_buffer_of, leaves)), leaves)
 
+    def clear():
+        nonlocal last, last_one
+        table.clear()
+        last, last_one = (None, -1, _FLAT, None, None), (None, -1, None, None, None, None)
+
+    call.clear = clear                          # type: ignore[attr-defined]
     return call
 
 

@@ -17,21 +17,24 @@ from ferax._src.types.shardings import SingleDeviceSharding
 class Call:
     """A traced function and the options under which it is compiled."""
 
-    __slots__ = ("closed", "name", "donated", "keep_unused", "sharding", "compiler_options")
+    __slots__ = ("closed", "name", "donated", "keep_unused", "sharding", "compiler_options", "in_shardings", "out_shardings")
 
-    def __init__(self, closed: ClosedJaxpr, *, name: str, donated=(), keep_unused=False, device=None, compiler_options=None):
+    def __init__(self, closed: ClosedJaxpr, *, name: str, donated=(), keep_unused=False, device=None, compiler_options=None,
+                 in_shardings=None, out_shardings=None):
         self.closed = closed
         self.name = name
         self.donated = donated if any(donated) else None
         self.keep_unused = keep_unused
         self.sharding = None if device is None else as_sharding(device)
         self.compiler_options = compiler_options        # a sorted tuple of pairs, or None
+        self.in_shardings = in_shardings                # for each argument a sharding or None; None if none is asked for
+        self.out_shardings = out_shardings
 
     def program(self, arrays) -> CompiledProgram:
         """The compiled program for arguments like these."""
         sigs = tuple([x._sig for x in arrays])
         key = ("call", sigs, self.donated, self.keep_unused, self.sharding, self.compiler_options,
-               devices.default_sharding())
+               self.in_shardings, self.out_shardings, devices.default_sharding())
         found = self.closed.cache.get(key)
         if found is None:
             for x in arrays:
@@ -45,7 +48,7 @@ class Call:
     def lower(self, sigs):
         """The module for arguments of these signatures, and where it runs."""
         return lower_program(self.closed, sigs, name=self.name, donated=self.donated, keep_unused=self.keep_unused,
-                             sharding=self.sharding)
+                             sharding=self.sharding, in_shardings=self.in_shardings, out_shardings=self.out_shardings)
 
     def run(self, leaves) -> tuple[list[ArrayImpl], CompiledProgram]:
         """Run on flat arguments; answers the flat results and the program that ran."""

@@ -69,6 +69,8 @@ def array_from_host(value, dtype=None, weak_type: bool = False, sharding=None, c
     """
     kind = type(value)
     if kind is np.ndarray:
+        if value.dtype.names is not None and value.dtype == dtypes.float0 and dtype is None:
+            return _float0_array(value.shape, sharding, committed)
         npy, own = value, False
     else:
         if dtype is None and (kind is float or kind is int or kind is bool or kind is complex):
@@ -84,6 +86,12 @@ def array_from_host(value, dtype=None, weak_type: bool = False, sharding=None, c
     elif not dtypes.is_supported(wanted):
         raise not_a_value(value)
     return from_numpy(npy, weak_type, sharding, own=own, committed=committed)
+
+
+def _float0_array(shape: tuple, sharding, committed: bool) -> ArrayImpl:
+    """An array of dtype float0, which devices hold as booleans."""
+    held = from_numpy(np.zeros(shape, bool), False, sharding, own=True, committed=committed)
+    return ArrayImpl(held._buf, signature(ShapedArray(shape, dtypes.float0), held._sig.sharding, committed))
 
 
 def _convert(value, npy: np.ndarray, dtype, implicit: bool) -> np.ndarray:
@@ -226,8 +234,6 @@ def put_leaf(value, sharding=None, *, donate: bool = False, may_alias: bool | No
     if sharding is not None:
         sharding.check_compatible_aval(np.shape(value))
     if isinstance(value, (np.ndarray, np.generic)):
-        if value.dtype == dtypes.float0:
-            value = np.zeros(value.shape, bool)
         return array_from_host(value, sharding=sharding, committed=sharding is not None)
     if kind in dtypes.python_scalar_dtypes:
         return array_from_host(value, None, kind is not bool, sharding, sharding is not None)

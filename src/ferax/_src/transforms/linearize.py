@@ -338,17 +338,18 @@ class TangentTrace(Trace):
         return known, ins, tuple(unknown)
 
     def custom_jvp(self, call, args) -> list:
-        return self.inline(call, args)
-
-    def custom_vjp(self, call, args) -> list:
-        return self.inline(call, args)
-
-    def inline(self, call, args) -> list:
-        known, ins, unknown = self.split(args)
+        _, ins, _ = self.split(args)
         if ins:                                 # applied to a tangent, so linear already: no rule is needed
             return call.fun(*args)
-        with set_current_trace(self.parent):
+        with set_current_trace(self.parent):    # its own rule counts for the derivative of this one
+            return self.parent.custom_jvp(call, args)
+
+    def custom_vjp(self, call, args) -> list:
+        _, ins, _ = self.split(args)
+        if ins:
             return call.fun(*args)
+        with set_current_trace(self.parent):
+            return self.parent.custom_vjp(call, args)
 
 
 def tangent_split(primitive: Primitive, params, avals: tuple, unknown: tuple) -> Split:

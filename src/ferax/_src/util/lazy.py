@@ -5,9 +5,20 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
+
+
+class LazyModule:
+    """A module that is loaded when one of its names is first asked for."""
+
+    def __init__(self, name: str):
+        self.__name__ = name
+
+    def __getattr__(self, name: str):
+        value = getattr(importlib.import_module(self.__name__), name)
+        setattr(self, name, value)
+        return value
 
 
 def lazy_names(package: str, table: dict[str, str], submodules: str = "", constants: dict | None = None,
@@ -44,6 +55,7 @@ def lazy_names(package: str, table: dict[str, str], submodules: str = "", consta
         elif name in constants:
             value = constants[name]
         else:
+            import difflib  # lazy: only to word an error
             near = difflib.get_close_matches(name, everything, n=1)
             hint = f". Did you mean {near[0]!r}?" if near else ""
             raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}", name=name, obj=sys.modules[package])

@@ -1,0 +1,117 @@
+"""Updates by index: against NumPy's assignment, modes, gradients, and what is refused."""
+
+import ferax as jax
+import ferax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+I, J = np.array([0, 1]), np.array([[1], [0]])            # noqa: E741
+INDICES = [
+    0, -1, np.s_[1:], np.s_[:, 1], np.s_[..., None], np.s_[None, 0, ..., 1], np.s_[::-1], np.s_[:, ::2, ::-2], np.s_[I],
+    np.s_[I, I], np.s_[:, I], np.s_[I, :, I], np.s_[0, :, I], np.s_[:, 0, I], np.s_[I, None, I], np.s_[J, I], np.s_[J, I, ::-1],
+    np.s_[1:2, J], np.s_[True], np.s_[False], np.s_[:, True, 0], X > 5, np.s_[:, X[0] > 5], np.s_[0, :, X[0, 0] > 1], np.s_[:0],
+    np.s_[5:], np.s_[:, [0, 2]], np.s_[np.array([], int)], np.s_[1, 2, 3], (), np.s_[:, -1:], np.s_[I, 1:3], np.s_[...],
+]
+UPDATES = {
+    "set": lambda old, new: new, "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide,
+    "power": np.power, "min": np.minimum, "max": np.maximum,
+}
+
+
+@pytest.mark.parametrize("number", range(len(INDICES)))
+def test_updates_as_numpy(number):
+    index = INDICES[number]
+    x = jnp.asarray(X)
+    shape = X[index].shape
+    for how in ("set", "add", "max") if number % 4 else UPDATES:
+        for value in (np.float32(3), np.linspace(1, 2, int(np.prod(shape))).astype(np.float32).reshape(shape)):
+            expected = X.copy()
+            expected[index] = UPDATES[how](expected[index], value)
+            np.testing.assert_allclose(getattr(x.at[index], how)(value), expected, rtol=1e-4)
+            traced = jax.jit(lambda x, v: getattr(x.at[index], how)(v))(x, value)
+            np.testing.assert_allclose(traced, expected, rtol=1e-4)
+    if number < 16:
+        expected = X.copy()
+        expected[index] = expected[index] ** 2
+        np.testing.assert_allclose(x.at[index].apply(jnp.square), expected)
+
+
+def test_repeated_positions_add_up():
+    i = jnp.array([0, 0, 2])
+    np.testing.assert_array_equal(jnp.zeros(3).at[i].add(1.0), [2, 0, 1])
+    np.testing.assert_array_equal(jnp.zeros(3).at[i].subtract(1.0), [-2, 0, -1])
+    np.testing.assert_array_equal(jnp.ones(3).at[i].multiply(2.0), [4, 1, 2])
+    np.testing.assert_array_equal(jnp.ones(3).at[i].max(jnp.array([5.0, 3.0, 0.0])), [5, 1, 1])
+
+
+def test_modes():
+    x = jnp.arange(3)
+    far = jnp.array([1, 5, -1, -7])
+    np.testing.assert_array_equal(x.at[5].set(9), [0, 1, 2])
+    np.testing.assert_array_equal(x.at[far].set(9), [0, 9, 9])
+    np.testing.assert_array_equal(x.at[far].set(9, mode="clip"), [9, 9, 9])
+    np.testing.assert_array_equal(x.at[-1].set(9, mode="clip"), [0, 1, 9])
+    np.testing.assert_array_equal(x.at[jnp.int32(5)].set(9), [0, 1, 2])
+    np.testing.assert_array_equal(x.at[jnp.int32(5)].set(9, mode="clip"), [0, 1, 9])
+    np.testing.assert_array_equal(x.at[far].get(mode="fill", fill_value=-5), [1, -5, 2, -5])
+    np.testing.assert_array_equal(x.at[far].get(mode="clip"), [1, 2, 2, 0])
+    np.testing.assert_array_equal(x.at[-1].get(mode="clip", wrap_negative_indices=False), 0)
+    assert np.isnan(jnp.ones(3).at[5].get(mode="fill")) and x.at[5].get(mode="fill") == np.iinfo(np.int32).min
+    np.testing.assert_array_equal(x.at[jnp.array([-1])].set(9, wrap_negative_indices=False), [0, 1, 2])
+    np.testing.assert_array_equal(jax.jit(lambda x, i: x.at[i].set(9))(x, 5), [0, 1, 2])
+    np.testing.assert_array_equal(jax.jit(lambda x, i: x.at[i].set(9, mode="promise_in_bounds"))(x, -1), [0, 1, 9])
+    with pytest.raises(ValueError, match="Unknown gather mode"):
+        x.at[0].set(1, mode="nearest")
+
+
+def test_dtypes_stay():
+    assert jnp.zeros(3, jnp.bfloat16).at[0].set(1.5).dtype == jnp.bfloat16
+    assert jnp.zeros(3, jnp.int8).at[0].add(1).dtype == jnp.int8
+    assert jnp.zeros(3, bool).at[0].set(True).dtype == jnp.bool_
+    np.testing.assert_array_equal(jnp.zeros(3, bool).at[jnp.array([1, 1])].add(True), [False, True, False])
+    assert jnp.arange(3).at[0].divide(2).dtype == jnp.float32
+    with pytest.warns(FutureWarning, match="cannot safely cast value from dtype=float32 to dtype=int32"):
+        jnp.zeros(3, jnp.int32).at[0].set(1.5)
+
+
+def test_masks():
+    x = jnp.arange(4.0)
+    f = jax.jit(lambda x, m: x.at[m].set(-1.0))
+    np.testing.assert_array_equal(f(x, x > 1), [0, 1, -1, -1])
+    np.testing.assert_array_equal(jax.jit(lambda x: x.at[x > 1].add(10))(x), [0, 1, 12, 13])
+    rows = jax.jit(lambda x, m: x.at[m].multiply(jnp.array([1.0, 2.0])))(jnp.ones((3, 2)), jnp.array([True, False, True]))
+    np.testing.assert_array_equal(rows, [[1, 2], [1, 1], [1, 2]])
+    np.testing.assert_array_equal(x.at[x > 1].set(jnp.array([7.0, 8.0])), [0, 1, 7, 8])
+    with pytest.raises(jax.errors.NonConcreteBooleanIndexError):
+        jax.jit(lambda x, m: x.at[m].set(jnp.array([7.0, 8.0])))(x, x > 1)
+
+
+def test_gradients():
+    def f(x, v):
+        return jnp.sum(x.at[jnp.array([0, 2])].set(v) ** 2 + x.at[1].add(v[0]) + x.at[1:3].multiply(v))
+    x, v = jnp.array([1.0, 2.0, 3.0]), jnp.array([0.5, 0.25])
+    gx, gv = jax.grad(f, argnums=(0, 1))(x, v)
+    np.testing.assert_allclose(gx, [0 + 1 + 1, 4 + 1 + 0.5, 0 + 1 + 0.25])
+    np.testing.assert_allclose(gv, [2 * 0.5 + 1 + 2, 2 * 0.25 + 3])
+    batched = jax.vmap(lambda i: jnp.zeros(3).at[i].set(1.0))(jnp.arange(3))
+    np.testing.assert_array_equal(batched, np.eye(3))
+
+
+def test_errors():
+    x = jnp.ones((2, 3))
+    with pytest.raises(ValueError, match=r"at\[\.\.\.\]\.set: values of shape \(5,\) cannot be broadcast to the shape \(3,\)"):
+        x.at[0].set(jnp.ones(5))
+    with pytest.raises(IndexError, match="Too many indices"):
+        x.at[0, 0, 0].set(1.0)
+    with pytest.raises(TypeError, match=r"at\[\.\.\.\]\.add requires ndarray"):
+        x.at[0].add([1.0, 2.0, 3.0])
+
+
+@given(st.integers(-6, 6), st.integers(-6, 6), st.integers(1, 3))
+def test_slices_of_any_bounds(start, stop, step):
+    x = np.arange(5, dtype=np.float32)
+    expected = x.copy()
+    expected[start:stop:step] = 9
+    np.testing.assert_array_equal(jnp.asarray(x).at[start:stop:step].set(9), expected)
