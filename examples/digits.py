@@ -178,7 +178,7 @@ def main():
         pixels, digits.astype(np.int32), test_size=0.2, random_state=0, stratify=digits
     )
     print(
-        f"Ferax {jax.__version__} on {jax.devices()[0]}: {len(train_x)} digits to learn, {len(test_x)} to test"
+        f"Ferax {jax.__version__} on {jax.devices()[0]}: {len(train_x)} digits to learn from, {len(test_x)} to test"
     )
 
     params = init_params(jax.random.key(0))

@@ -78,7 +78,7 @@ def test_no_transpose():
 
 
 def newton(f, x):
-    return lax.while_loop(lambda x: jnp.abs(f(x)) > 1e-6, lambda x: x - f(x) / ferax.jvp(f, (x,), (1.0,))[1], x)
+    return lax.while_loop(lambda x: jnp.abs(f(x)) > 1e-4, lambda x: x - f(x) / ferax.jvp(f, (x,), (1.0,))[1], x)
 
 
 def root_of(a):

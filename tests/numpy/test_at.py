@@ -25,14 +25,15 @@ def test_updates_as_numpy(number):
     index = INDICES[number]
     x = jnp.asarray(X)
     shape = X[index].shape
-    for how in ("set", "add", "max") if number % 4 else UPDATES:
+    for how in ("set", "add") if number % 8 else UPDATES:
         for value in (np.float32(3), np.linspace(1, 2, int(np.prod(shape))).astype(np.float32).reshape(shape)):
             expected = X.copy()
             expected[index] = UPDATES[how](expected[index], value)
             np.testing.assert_allclose(getattr(x.at[index], how)(value), expected, rtol=1e-4)
+        if how == "add":
             traced = jax.jit(lambda x, v: getattr(x.at[index], how)(v))(x, value)
             np.testing.assert_allclose(traced, expected, rtol=1e-4)
-    if number < 16:
+    if number % 4 == 0:
         expected = X.copy()
         expected[index] = expected[index] ** 2
         np.testing.assert_allclose(x.at[index].apply(jnp.square), expected)

@@ -97,8 +97,8 @@ def test_dtypes_of_joining():
 
 @pytest.mark.parametrize("call, error, text", [
     (lambda: jnp.reshape(X, (5, -1)), TypeError, "cannot reshape array of shape"),
-    (lambda: jnp.reshape(X, (-1, -1)), ValueError, "Only one dimension"),
-    (lambda: jnp.transpose(X, (0, 1)), ValueError, "axes don't match array"),
+    (lambda: jnp.reshape(X, (-1, -1)), TypeError, "only specify one unknown"),
+    (lambda: jnp.transpose(X, (0, 1)), TypeError, "axes don't match array"),
     (lambda: jnp.squeeze(M, 0), ValueError, "size not equal to one"),
     (lambda: jnp.broadcast_to(V, (5, 2)), ValueError, "Incompatible shapes for broadcasting"),
     (lambda: jnp.concatenate([]), ValueError, "Need at least one array to concatenate"),
@@ -113,7 +113,7 @@ def test_dtypes_of_joining():
     (lambda: jnp.pad(M, 1, stat_length=2), ValueError, "unsupported keyword arguments for mode 'constant'"),
     (lambda: jnp.rot90(V), ValueError, "ndim at least two"),
     (lambda: jnp.delete(V, 9), ValueError, "out of bounds"),
-    (lambda: jnp.stack([M, V]), (TypeError, ValueError), "same shape|different numbers of dimensions"),
+    (lambda: jnp.stack([M, V]), ValueError, "same shape"),
     (lambda: jnp.block([[V], 1]), ValueError, "Mismatched list depths"),
     (lambda: jnp.bincount(V), TypeError, "must have an integer type"),
     (lambda: jnp.searchsorted(M, 1), ValueError, "a should be 1-dimensional"),

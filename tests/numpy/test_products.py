@@ -37,7 +37,7 @@ EINSUMS = [
     ("ij,jk->ik", A, B), ("ij,jk", A, B), ("ij->ji", A), ("ii->i", A[:, :3]), ("ii", A[:, :3]), ("ij->", A), ("...j,j->...", T, V4),
     ("...j,...j", T, A), ("bij,bjk->kbi", T, T.mT), ("ij,ij->ij", A, A), ("i,j->ij", V3, V4), ("i,i->i", V3, C),
     ("ij,jk,kl->il", A, B, B.T), ("ij,kj,lj->ikl", A, A, A), ("ij,k->i", A, V3), ("iij,j->i", rand(3, 3, 2), rand(2)),
-    ("i...->...i", T), ("...,...", T, V4), ("bqhd,bkhd->bhqk", T[:, :, None], T[:, :, None]), ("ba,cb->ca", A.T, A.T[:, :3].T @ A),
+    ("i...->...i", T), ("...,...", T, V4), ("bqhd,bkhd->bhqk", T[:, :, None], T[:, :, None]), ("ba,cb->ca", A, rand(2, 3)),
     ("ij,j->i", A, rand(1)), ("...ij,...jk->...ik", rand(1, 2, 3), rand(5, 3, 2)), ("ab,bc,cd,de->ea", A, B, B.T, A.T),
 ]
 
@@ -52,8 +52,6 @@ def test_same_as_numpy(row):
 
 @pytest.mark.parametrize("subscripts, operands", [(row[0], row[1:]) for row in EINSUMS], ids=lambda v: v if isinstance(v, str) else "")
 def test_einsum(subscripts, operands):
-    if subscripts == "ba,cb->ca":
-        operands = (A, rand(2, 3))
     if subscripts == "ij,j->i":                             # NumPy does not broadcast a letter of size 1 any more
         assert_close(jnp.einsum(subscripts, *operands), (operands[0] * operands[1]).sum(1))
         return
@@ -91,7 +89,7 @@ def test_dtypes():
 @pytest.mark.parametrize("call, error, text", [
     (lambda: jnp.matmul(A, A), TypeError, r"\(3, 4\) and \(3, 4\) do not fit"),
     (lambda: jnp.matmul(2.0, A), ValueError, "operand 0 must have ndim at least 1"),
-    (lambda: jnp.matmul(T, rand(3, 4, 3)), TypeError, "do not fit"),
+    (lambda: jnp.matmul(T, rand(3, 4, 3)), ValueError, "Incompatible shapes"),
     (lambda: jnp.dot(A, A), TypeError, "do not fit"),
     (lambda: jnp.tensordot(A, A, 3), TypeError, "exceeds input ranks"),
     (lambda: jnp.tensordot(A, A, 1), TypeError, "differ in size"),

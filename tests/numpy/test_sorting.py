@@ -26,7 +26,7 @@ def test_sort(x):
 
 def test_descending():
     assert_close(jnp.sort(V, descending=True), np.sort(V)[::-1])
-    assert_close(jnp.argsort(V, descending=True), [4, 2, 0, 1, 3, 5])          # equal elements keep their order
+    assert_close(jnp.argsort(V, descending=True), np.array([4, 2, 0, 1, 3, 5]))     # equal elements keep their order
     assert np.isnan(jnp.sort(WITH_NAN.ravel(), descending=True)[0])
 
 

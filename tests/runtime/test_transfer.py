@@ -1,6 +1,8 @@
 """Values to devices and back."""
 
 import ml_dtypes
+import pickle
+
 import numpy as np
 import pytest
 
@@ -163,8 +165,10 @@ def test_default_device():
         config.config.update("jax_default_device", 3)
 
 
-def test_float0_becomes_bool():
-    assert put_leaf(np.zeros(3, dtypes.float0)).dtype == np.bool_
+def test_float0_is_held_as_booleans():
+    x = put_leaf(np.zeros(3, dtypes.float0))
+    assert x.dtype == dtypes.float0 and x._sig.physical.dtype == np.bool_
+    assert np.asarray(x).dtype == dtypes.float0 and pickle.loads(pickle.dumps(x)).dtype == dtypes.float0
 
 
 def test_objects_that_offer_an_array():

@@ -60,8 +60,11 @@ def _activation(fun):
     return call
 
 
-def _inexact(x):
-    return x if dtypes.kind_of(x.dtype) in "fc" else as_array(promote_dtypes_inexact(x)[0])
+def _inexact(x, weak: bool = False):
+    """Integers as floats: of the default width, or ``weak`` as next to a Python number."""
+    if dtypes.kind_of(x.dtype) in "fc":
+        return x
+    return convert(x, dtypes.default_float_dtype(), True) if weak else as_array(promote_dtypes_inexact(x)[0])
 
 
 def _ramp(x):
@@ -103,7 +106,7 @@ def relu(x):
     Nair and Hinton 2010.
     """
     if dtypes.kind_of(x.dtype) == "b":
-        x = convert(x, dtypes.default_int_dtype())
+        x = convert(x, dtypes.default_int_dtype(), True)
     return _ramp(x)
 
 
@@ -119,7 +122,7 @@ def relu6(x):
     -------
     array of floats; the derivative at 0 and at 6 is 0
     """
-    x = _inexact(x)
+    x = _inexact(x, weak=True)
     return select_n(ge(x, const(x, 6)), _ramp(x), const(x, 6))
 
 
@@ -359,7 +362,8 @@ def soft_sign(x):
     """
     x = _inexact(x)
     size = ops_abs(x)
-    return div(x, convert(add(size, const(size, 1)), x.dtype))
+    size = add(size, const(size, 1))
+    return div(x, size if size.dtype == x.dtype else convert(size, x.dtype))
 
 
 @fused
@@ -399,7 +403,7 @@ def sparse_plus(x):
     -------
     array
     """
-    x = _inexact(x)
+    x = _inexact(x, weak=True)
     inner = mul(square(add(x, 1)), 0.25)
     return select_n(le(x, const(x, -1)), select_n(ge(x, const(x, 1)), inner, x), const(x, 0))
 
@@ -416,7 +420,7 @@ def sparse_sigmoid(x):
     -------
     array
     """
-    x = _inexact(x)
+    x = _inexact(x, weak=True)
     return mul(ops_min(ops_max(add(x, 1), 0), 2), 0.5)
 
 
@@ -434,6 +438,8 @@ def hard_tanh(x):
     -------
     array
     """
+    if dtypes.kind_of(x.dtype) == "b":
+        x = convert(x, dtypes.default_int_dtype(), True)
     one, minus_one = const(x, 1), const(x, -1)
     return select_n(gt(x, one), select_n(lt(x, minus_one), x, minus_one), one)
 
@@ -454,7 +460,7 @@ def hard_sigmoid(x):
     -------
     array
     """
-    return _hard_sigmoid(_inexact(x))
+    return _hard_sigmoid(_inexact(x, weak=True))
 
 
 @_activation
@@ -473,7 +479,7 @@ def hard_silu(x):
     ----------
     Howard et al. 2019, arXiv:1905.02244.
     """
-    x = _inexact(x)
+    x = _inexact(x, weak=True)
     return mul(x, _hard_sigmoid(x))
 
 

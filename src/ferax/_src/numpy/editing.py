@@ -141,9 +141,7 @@ def insert(arr, obj, values, axis=None):
     if isinstance(obj, slice):
         places = as_array(np.arange(*obj.indices(a.shape[axis]), dtype=np.int32))
     else:
-        if not isinstance(obj, Array) and np.size(obj) == 0:
-            obj = np.zeros(0, np.int32)
-        places = ensure_arraylike("insert", np.asarray(obj) if isinstance(obj, (list, tuple)) else obj)
+        places = ensure_arraylike("insert", np.zeros(0, np.int32) if not isinstance(obj, Array) and np.size(obj) == 0 else obj)
     if places.ndim > 1:
         raise ValueError(f"jnp.insert(): obj must be a slice, a one-dimensional array, or a scalar; got {obj}")
     if dtypes.kind_of(places.dtype) not in "iu":

@@ -56,7 +56,7 @@ def parse(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[tuple[s
         raise ValueError(f"einsum: the subscripts {subscripts!r} are for {len(inputs)} operands, but {len(shapes)} were given")
     for part in (*inputs, right):
         rest = part.replace("...", "", 1)
-        if not all(c.isalpha() for c in rest):
+        if any(c in ".->" for c in rest):
             raise ValueError(f"einsum: {part!r} in the subscripts {subscripts!r} is not made of letters and one ellipsis")
     free = [c for c in string.ascii_letters + "".join(map(chr, range(192, 1000))) if c not in text]
     widths = [len(shape) - len(part.replace("...", "")) for part, shape in zip(inputs, shapes)]

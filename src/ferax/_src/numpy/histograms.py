@@ -184,7 +184,7 @@ def bincount(x, weights=None, minlength=0, *, length=None, out_sharding=None):
             raise errors.ConcretizationTypeError(
                 x, "The error occurred because of argument 'x' of jnp.bincount. To avoid this error, pass a static `length` "
                 "argument.")
-        length = max(minlength, int(np.max(np.asarray(x), initial=-1)) + 1)
+        length = max(minlength, max(0, int(np.max(np.asarray(x)))) + 1 if x.size else 0)
     length = as_static_int(length, "length")
     if weights is None:
         return _count(x, length=length)

@@ -17,6 +17,7 @@ add a dimension of size 1 or 0: x gets such a dimension (`expand`) and it is ind
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,8 +96,7 @@ def parse(shape: tuple[int, ...], index, *, wrap: bool = True) -> ParsedIndex:
 
 
 def _not_a_list(index):
-    if isinstance(index, (list, range)) or (hasattr(index, "__len__") and hasattr(index, "__getitem__")
-                                            and not hasattr(index, "dtype") and not isinstance(index, (str, bytes))):
+    if isinstance(index, Sequence) and not isinstance(index, str):
         nested = isinstance(index, list) and any([isinstance(i, (list, tuple, slice)) or i is None or i is Ellipsis
                                                   or getattr(i, "ndim", 0) for i in index])
         way = "arr[tuple(seq)]" if nested else "arr[array(seq)]"

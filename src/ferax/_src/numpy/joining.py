@@ -96,6 +96,8 @@ def stack(arrays, axis=0, out=None, dtype=None):
     arrays = _operands("stack", arrays, dtype)
     if not arrays:
         raise ValueError("Need at least one array to stack.")
+    if any([a.aval.shape != arrays[0].aval.shape for a in arrays]):
+        raise ValueError(f"All input arrays must have the same shape. Got {', '.join(str(a.shape) for a in arrays)}")
     return joining.stack(arrays, axis)
 
 
@@ -428,7 +430,7 @@ def repeat(a, repeats, axis=None, *, total_repeat_length=None, out_sharding=None
     ----------
     ``numpy.repeat``
     """
-    check_arraylike("repeat", a, *([] if type(repeats) in (list, tuple) else [repeats]))
+    check_arraylike("repeat", a, repeats)
     a = as_array(a)
     if axis is None:
         a, axis = ops_shape.reshape(a, (a.size,)), 0

@@ -46,8 +46,7 @@ def completed_shape(given, shape) -> tuple[int, ...]:
 
     Raises
     ------
-    TypeError : if nothing fits.
-    ValueError : for more than one -1.
+    TypeError : if nothing fits, or there is more than one -1.
     """
     shape = index_tuple(shape, "shape")
     size = math.prod(given)
@@ -58,7 +57,7 @@ def completed_shape(given, shape) -> tuple[int, ...]:
                             f"(size {math.prod(shape)})")
         return shape
     if unknown > 1:
-        raise ValueError(f"Only one dimension in shape may be -1, got {shape}")
+        raise TypeError(f"can only specify one unknown axis size with a `-1` value, got {shape}")
     known = math.prod([n for n in shape if n != -1])
     if any(n < -1 for n in shape) or (size % known if known else size):
         raise TypeError(f"cannot reshape array of shape {tuple(given)} (size {size}) into shape {shape}: the size is not a "
@@ -189,7 +188,7 @@ def transpose(a, axes=None):
         return ops_transpose(a, _REVERSED[ndim]) if ndim > 1 else a
     axes = index_tuple(axes, "axes")
     if len(axes) != ndim:
-        raise ValueError(f"axes don't match array: got {axes} for an array of shape {a.shape}")
+        raise TypeError(f"axes don't match array: got {axes} for an array of shape {a.shape}")
     return ops_transpose(a, tuple([normalize_axis(i, ndim) for i in axes]))
 
 

@@ -177,7 +177,8 @@ def _nanvar(a, where, given_mean, ddof, *, axes, compute, result, keepdims, root
     n = reductions.sum(there, axes, dtype=total.dtype, keepdims=keepdims, where=where)
     n = elementwise.sub(n, convert(ddof, total.dtype))
     enough = compare.gt(n, const(n, 0))
-    out = elementwise.div(choose(enough, total, const(total, np.nan)), choose(enough, n, const(n, 1)))
+    total = choose(enough, total, np.nan)
+    out = elementwise.div(total, convert(choose(enough, n, const(n, 1)), total.dtype))
     out = convert(out, result)
     return elementwise.sqrt(out) if root else out
 

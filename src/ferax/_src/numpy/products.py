@@ -100,24 +100,27 @@ def _broadcast_matmul(a, b, preferred, precision, out_sharding):
     shared, only_a, only_b, ones = [], [], [], []
     for i, (p, q) in enumerate(zip(sizes_a, sizes_b)):
         at_a, at_b = i - (n - max(a.ndim - 2, 0)), i - (n - (b.ndim - 2))
-        if p == 1 and q == 1:
+        if p is None:
+            only_b.append(i)
+        elif q is None:
+            only_a.append(i)
+        elif p == 1 and q == 1:
             ones.append(i)
             drop_a.append(at_a)
             drop_b.append(at_b)
-        elif p is None or p == 1:
+        elif p == 1:
             only_b.append(i)
-            if p == 1:
-                drop_a.append(at_a)
-        elif q is None or q == 1:
+            drop_a.append(at_a)
+        elif q == 1:
             only_a.append(i)
-            if q == 1:
-                drop_b.append(at_b)
+            drop_b.append(at_b)
         elif p == q:
             shared.append(i)
             batch_a.append(at_a - len(drop_a))
             batch_b.append(at_b - len(drop_b))
         else:
-            raise _mismatch("matmul", a.shape, b.shape)
+            raise ValueError(f"Incompatible shapes for matmul arguments: {a.shape} and {b.shape}. The dimensions before the "
+                             "last two must broadcast")
     if a.ndim > 1:
         only_a.append(n)
     only_b.append(n + 1)

@@ -29,7 +29,7 @@ from ferax._src.ops.reduce import (
 from ferax._src.ops.shape import reshape
 from ferax._src.ops.static import normalize_axes
 from ferax._src.ops.zeros import full
-from ferax._src.runtime.fused import fused
+from ferax._src.runtime.fused import fused, of_one_array
 from ferax._src.tracing.core import Array, Primitive, state
 from ferax._src.types import dtypes
 
@@ -180,12 +180,26 @@ def upcast_half(dtype):
     return _float32 if dtype in _HALVES else dtype
 
 
+def _over_all(kind: str):
+    """A reduction over all axes of an array of floats."""
+    def reduce_all(a):
+        return _TABLE[kind].reduce(a, tuple(range(len(a.aval.shape))))
+
+    reduce_all.__name__ = kind
+    return of_one_array(reduce_all)
+
+
+_OVER_ALL = {kind: _over_all(kind) for kind, row in _TABLE.items() if row.p is not None}
+
+
 def _at_once(kind: str, a: Array, axis, keepdims):
     """The common case: an array of floats, its axes not empty, in its own dtype. None if it is not this case."""
     aval = a.aval
     shape = aval.shape
     if aval.dtype not in _PLAIN or aval.weak_type or 0 in shape:
         return None
+    if axis is None and not keepdims:
+        return _OVER_ALL[kind](a)
     axes = axes_of(axis, len(shape))
     if keepdims:
         return _simple(a, how=(kind, axes, True))
@@ -415,6 +429,12 @@ def _simple_mean(a, *, how):
     return elementwise.div(total, math.prod([a.shape[i] for i in axes]))
 
 
+@of_one_array
+def _whole_mean(a):
+    """Mean of all elements, floats in their own dtype."""
+    return elementwise.div(reduce_sum(convert(a, a.dtype), tuple(range(a.ndim))), math.prod(a.shape))
+
+
 @fused_optional(static=("how",))
 def _general_mean(a, where, *, how):
     """Mean; ``how``: axes, keepdims, dtype of the computation, dtype of the result."""
@@ -455,6 +475,8 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
     if not isinstance(a, Array):
         a = ensure_arraylike("mean", a)
     aval = a.aval
+    if axis is None and dtype is None and where is None and not keepdims and aval.dtype in _PLAIN:
+        return _whole_mean(a)
     axes = axes_of(axis, len(aval.shape))
     if dtype is None:
         result = aval.dtype

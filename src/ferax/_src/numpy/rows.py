@@ -23,7 +23,7 @@ import numpy as np
 
 from ferax._src.numpy import util
 from ferax._src.runtime.array import ArrayImpl
-from ferax._src.runtime.fused import fused
+from ferax._src.runtime.fused import fused, of_one_array
 from ferax._src.tracing.core import Array, state
 from ferax._src.tracing.staging import JaxprTracer
 from ferax._src.types import dtypes
@@ -100,7 +100,11 @@ def unary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = Non
         x = util.cast(x, *promoted(x))
         return op(x) if otherwise is None or util.dtype_kind(x) in kinds else otherwise(x)
 
+    at_once = of_one_array(op)
+
     def fun(x, /):
+        if type(x) is ArrayImpl and x.aval.dtype in direct:
+            return at_once(x)
         if isinstance(x, Array) and x.aval.dtype in direct:
             return op(x)
         return long(x) if type(x) in _READY else long(*_operands(name, x))

@@ -39,7 +39,7 @@ def where(condition, x=None, y=None, /, *, size=None, fill_value=None):
     ----------
     ``numpy.where``
     """
-    if isinstance(x, Array) and isinstance(y, Array) and isinstance(condition, Array):
+    if isinstance(x, Array) and isinstance(y, Array) and isinstance(condition, Array) and size is fill_value is None:
         aval, c = x.aval, condition.aval
         if y.aval is aval and c.dtype is _bool and (c.shape == aval.shape or not c.shape):
             return state.trace.process(select_n_p, (condition, y, x), {})[0]

@@ -14,6 +14,7 @@ from typing import Any
 from ferax._src.ir.jaxpr import DebugInfo
 from ferax._src.runtime import dispatch
 from ferax._src.runtime.array import ArrayImpl
+from ferax._src.runtime.effects import failure
 from ferax._src.runtime.program import compile_program
 from ferax._src.runtime.transfer import as_array
 from ferax._src.tracing import core
@@ -67,6 +68,46 @@ def fused(fun: Callable | None = None, *, static: tuple[str, ...] = ()) -> Calla
 
     call.fused_programs = cache  # type: ignore[attr-defined]
     return call
+
+
+def of_one_array(fun: Callable) -> Callable:
+    """A function of one array answering one array, as one program in eager use, found in the fewest steps.
+
+    Called with anything else than a concrete array outside of transformations, it is the function itself.
+    """
+    by_context: dict[int, dict] = {}            # number of the configuration -> signature -> how to run
+    dispatch.program_tables.append(by_context)
+    valid: tuple = (None, -1)                   # for which mark and count of changes `programs` is the right table
+    programs: dict = {}
+
+    def call(x):
+        if type(x) is not ArrayImpl or state.trace is not eval_trace:
+            return fun(x)
+        if valid[0] is _mark.value and valid[1] == config.changes:
+            found = programs.get(x._sig)
+            if found is not None:
+                execute, handlers, out_sig = found
+                try:
+                    return ArrayImpl(execute([x._buf]).consume_with_handlers(handlers)[0], out_sig)
+                except Exception as error:
+                    raise failure(error, [x._buf]) from None
+        return first(x)
+
+    def first(x):
+        nonlocal valid, programs
+        seen = dispatch._context_changed()
+        table = by_context.setdefault(seen[2], {})
+        program = table.get((x._sig, "program"))
+        if program is None:
+            closed = trace_to_jaxpr(lambda t: [fun(t)], [x.aval], DebugInfo(func_name=fun.__name__, transform="eager"))
+            program = table[x._sig, "program"] = compile_program(closed, [x._sig], name=fun.__name__)
+        if program.is_plain:
+            (out_sig,) = program.out_sigs
+            table[x._sig] = program.executable.execute_sharded, [out_sig.handler], out_sig
+        valid, programs = seen[:2], table
+        return program.run_buffers([x._buf])[0]
+
+    return functools.update_wrapper(call, fun)
 
 
 def _prepare(fun, args, statics, cache: dict, key: tuple):
