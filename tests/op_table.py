@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import op_table_control
 import scipy.special
-from op_harness import Arg, Case, bind
+from op_harness import Arg, Case, bind, wide
 
 from ferax._src.ops import elementwise, reduce_general, select
 from ferax._src.ops.accuracy import AccuracyMode
@@ -175,7 +175,17 @@ broadcasting("max", np.maximum, (-2, 2), (-2, 2), diff=(0, 1))
 broadcasting("complex", lambda x, y: x + 1j * y, (-2, 2), (-2, 2), diff=(0, 1), linear=True)
 broadcasting("lt", np.less, (-2, 2), (-2, 2))
 case("mul", Arg((2, 3), dtype="float32"), Arg((2, 3), dtype="float32"), params={"out_dtype": np.dtype("float64")}, label="wider",
-     oracle=lambda x, y: x.astype(np.float64) * y, diff=())
+     oracle=lambda x, y: x.astype(np.float64) * y, diff=(0, 1), tangent=lambda x, y, tx, ty: [wide(tx) * y + wide(x) * ty],
+     linear=True, second=False)
+# Where two are equal, and where a factor is 0.
+case("max", Arg((3,), values=[1, 2, 2]), Arg((3,), values=[1, 1, 3]), oracle=np.maximum, diff=(0, 1), label="ties",
+     tangent=lambda x, y, tx, ty: [np.array([(tx[0] + ty[0]) / 2, tx[1], ty[2]])], second=False)
+case("abs", Arg((3,), values=[0, 1, -1]), oracle=np.abs, diff=(0,), label="zero", tangent=lambda x, t: [t * [1, 1, -1]], second=False)
+case("abs", Arg((2,), values=[0, 3 + 4j]), oracle=np.abs, dtype="complex128", diff=(0,), label="complex-zero", second=False,
+     tangent=lambda x, t: [np.array([0.0, (0.6 - 0.8j) * t[1]]).real])
+case("clamp", Arg((), values=-1), Arg((4,), values=[-1, 1, 0, 2]), Arg((), values=1), oracle=lambda a, x, b: np.clip(x, a, b), diff=(1,),
+     label="at-bounds", tangent=lambda x, t: [t * [0, 0, 1, 0]], second=False)
+case("pow", Arg((3,), values=[0, 0, -2.0]), Arg((3,), values=[1, 2, 2]), oracle=np.power, diff=(0,), label="base-zero")
 case("pow", Arg((2, 3), 0.5, 2), Arg((2, 3), -3, 3, "int32"), oracle=np.power, diff=(0,), label="integer")
 case("pow", Arg((3,), 0.0, 0.0), Arg((3,), 1.5, 3), oracle=np.power, diff=(1,), label="of-zero")
 
@@ -427,6 +437,9 @@ for name, ufunc, kinds in (("reduce_prod", np.multiply, NUMBER), ("reduce_max", 
          label="complex", second=name == "reduce_prod")
     case(name, Arg((2, 3)), params={"axes": ()}, oracle=lambda x: x, diff=(0,), label="nothing")
 case("reduce_prod", Arg((0, 3)), params={"axes": (0,)}, oracle=lambda x: x.prod(0), diff=(0,), label="empty", mapped=(0,))
+case("reduce_max", Arg((2, 3), values=[[1, 1, 0], [2, 2, 2]]), params={"axes": (1,)}, oracle=lambda x: x.max(1), diff=(0,), label="ties",
+     tangent=lambda x, t: [np.array([t[0, :2].mean(), t[1].mean()])], second=False)
+case("reduce_prod", Arg((3,), values=[0.0, 0.0, 2.0]), params={"axes": (0,)}, oracle=lambda x: x.prod(), diff=(0,), label="zeros")
 case("reduce_prod", Arg((4,), values=[1.5, 0.0, -2.0, 0.5]), params={"axes": (0,)}, oracle=lambda x: x.prod(), diff=(0,), label="zero")
 for name, ufunc in (("reduce_and", np.bitwise_and), ("reduce_or", np.bitwise_or), ("reduce_xor", np.bitwise_xor)):
     case(name, Arg((2, 3, 4), -100, 100), params={"axes": (0, 2)}, oracle=lambda x, u=ufunc: u.reduce(x, axis=(0, 2)), dtype="int32",
@@ -452,6 +465,14 @@ for label, reverse, shape, axis in (("forward", False, (4, 3), 0), ("reverse", T
              second=label != "odd-reverse" and (label != "odd" or name != "cumlogsumexp"))
 for name, ufunc in (("cumsum", np.add), ("cumprod", np.multiply), ("cummax", np.maximum)):
     case(name, Arg((4,)), params={"axis": 0, "reverse": False}, oracle=ufunc.accumulate, dtype="complex128", diff=(0,), label="complex")
+
+
+case("cumprod", Arg((4,), values=[0.0, 2.0, 0.0, 3.0]), params={"axis": 0, "reverse": False}, oracle=np.cumprod, diff=(0,), label="zeros")
+case("cummax", Arg((4,), values=[1, 1, 0, 1]), params={"axis": 0, "reverse": False}, oracle=np.maximum.accumulate, diff=(0,), label="ties",
+     tangent=lambda x, t: [np.full(4, t[0])], second=False)
+case("cumlogsumexp", Arg((4,), values=[-np.inf, 1, -np.inf, 2]), params={"axis": 0, "reverse": False}, oracle=np.logaddexp.accumulate,
+     diff=(0,), label="infinite", second=False,
+     tangent=lambda x, t: [np.array([t[0], t[1], t[1], (np.exp(1) * t[1] + np.exp(2) * t[3]) / (np.exp(1) + np.exp(2))])])
 
 
 def log_sum_exp(x, y):
@@ -513,10 +534,7 @@ for label, left, right, numbers in (
         case("dot_general", Arg(left), Arg(right), oracle=contracted(numbers), diff=(0, 1), linear=True, dtype=dtype,
              params={"dimension_numbers": numbers, "precision": None, "preferred_element_type": None, "out_sharding": None},
              label=label if dtype == "float64" else f"{label}-complex", kinds=ANY if label == "matrices" else (), tolerance=3)
-case("dot_general", Arg((2, 3), dtype="float32"), Arg((3, 4), dtype="float32"), diff=(), label="wider",
+case("dot_general", Arg((2, 3), dtype="float32"), Arg((3, 4), dtype="float32"), diff=(0, 1), label="wider", linear=True, second=False,
+     tangent=lambda x, y, tx, ty: [wide(tx) @ wide(y) + wide(x) @ wide(ty)],
      params={"dimension_numbers": (((1,), (0,)), ((), ())), "precision": (Precision.HIGHEST,) * 2,
-             "preferred_element_type": np.dtype("float64"), "out_sharding": None}, oracle=lambda x, y: wide_product(x, y), tolerance=1e5)
-
-
-def wide_product(x, y):
-    return x.astype(np.float64) @ y.astype(np.float64)
+             "preferred_element_type": np.dtype("float64"), "out_sharding": None}, oracle=lambda x, y: wide(x) @ wide(y))

@@ -23,7 +23,8 @@ from ferax._src.control.scan_api import scan
 from ferax._src.control.while_loop import fori_loop, while_loop
 from ferax._src.ops.broadcasting import reduce_sum
 from ferax._src.ops.compare import lt
-from ferax._src.ops.elementwise import add, cos, div, mul, neg, sin, sub
+from ferax._src.ops.elementwise import add, cos, div, mul, neg, sin
+from ferax._src.ops.indexing import GatherDimensionNumbers, GatherScatterMode
 from ferax._src.random.prng import threefry_impl
 from ferax._src.types.shape_dtype import ShapeDtypeStruct
 
@@ -148,7 +149,7 @@ case("scan", nested(forward), *LOOP, oracle=lambda *xs: looped(False)(*xs)[:1], 
      reaches=KNOWN, second=False)
 case("scan", nested(lambda c, a, xs: step(False)(c, a, xs)[2:]), *LOOP, oracle=lambda *xs: looped(False)(*xs)[2:3], diff=(0, 1, 2),
      label="needs-little", second=False)
-case("scan", lambda x: list(scan(lambda c, x: (add(c, x), mul(c, x)), x[0] if False else np.zeros(3), x, unroll=3)), Arg((4, 3)),
+case("scan", lambda x: list(scan(lambda c, x: (add(c, x), mul(c, x)), np.zeros(3), x, unroll=3)), Arg((4, 3)),
      oracle=lambda x: [x.sum(0), np.stack([x[:i].sum(0) * x[i] for i in range(4)])], diff=(0,), linear=True, label="unrolled")
 case("scan", lambda a, x: list(scan(lambda c, x: (mul(c, x), c), a, x)), Arg((3,)), Arg((0, 3)), diff=(0, 1), label="no-steps",
      oracle=lambda a, x: [a, x], linear=True)
@@ -326,6 +327,61 @@ REFUSALS.append(Refusal("random_gamma", "jvp", lambda: jvp(
     lambda a: bind("random_gamma", log_space=True)(wrap(np.zeros(2, np.uint32)), a), (np.ones(()),), (np.ones(()),)),
     NotImplementedError, "cannot be differentiated"))
 
+
+def on_words(oracle, n_keys):
+    """An oracle for arrays of keys from one that moves numbers about: it does the same to both words."""
+    def both(*xs):
+        halves = [oracle(*[x[..., word] for x in xs[:n_keys]], *xs[n_keys:]) for word in (0, 1)]
+        return [np.stack(pair, -1) for pair in zip(*[h if isinstance(h, list) else [h] for h in halves])]
+    return both
+
+
+def key_case(name, shapes, oracle, *more, **params):
+    """A primitive that moves elements about, on keys: operands of these shapes, then ``more`` that are no keys."""
+    n = len(shapes)
+    first = n if name != "select_n" else 0
+
+    def fn(*xs):
+        keys = [wrap(x) for x in xs[:n]]
+        outs = primitive(name).bind(*keys[:first], *xs[n:], *keys[first:], **params)
+        return [unwrap(y) for y in outs]
+
+    case(name, fn, *[Arg((*shape, 2), 0, 2 ** 31, "uint32") for shape in shapes], *more, oracle=on_words(oracle, n), label="keys")
+
+
+key_case("broadcast_in_dim", [(3,)], lambda x: np.broadcast_to(x, (2, 3)), shape=(2, 3), broadcast_dimensions=(1,), sharding=None)
+key_case("transpose", [(3, 4)], np.transpose, permutation=(1, 0))
+key_case("reshape", [(3, 4)], lambda x: x.reshape(6, 2), new_sizes=(6, 2), dimensions=None, sharding=None)
+key_case("squeeze", [(3, 1)], lambda x: x[:, 0], dimensions=(1,))
+key_case("rev", [(3,)], lambda x: x[::-1], dimensions=(0,))
+key_case("tile", [(3,)], lambda x: np.tile(x, 2), reps=(2,))
+key_case("concatenate", [(3, 1), (3, 2)], lambda x, y: np.concatenate([x, y], 1), dimension=1)
+key_case("stack", [(3,), (3,)], lambda x, y: np.stack([x, y], 1), axis=1)
+key_case("split", [(3,)], lambda x: [x[:1], x[1:]], sizes=(1, 2), axis=0)
+key_case("unstack", [(3,)], list, axis=0)
+key_case("slice", [(6,)], lambda x: x[1:6:2], start_indices=(1,), limit_indices=(6,), strides=(2,))
+key_case("pad", [(3,), ()], lambda x, v: np.concatenate([[v], x[:-1]]), padding_config=((1, -1, 0),))
+key_case("dynamic_slice", [(4, 3)], lambda x, i, j: x[i:i + 2, j:j + 2], Arg((), 0, 2, "int32"), Arg((), 0, 1, "int32"), slice_sizes=(2, 2))
+key_case("dynamic_update_slice", [(4,), (2,)], lambda x, y, i: np.concatenate([x[:i], y, x[i + 2:]]), Arg((), 0, 2, "int32"))
+key_case("gather", [(4, 3)], lambda x, i: x[i[:, 0]], Arg((2, 1), 0, 3, "int32"), slice_sizes=(1, 3), unique_indices=False,
+         dimension_numbers=GatherDimensionNumbers((1,), (0,), (0,)), indices_are_sorted=False, mode=GatherScatterMode.CLIP, fill_value=None)
+key_case("select_n", [(3,), (3,)], lambda x, y, w: np.where(w, y, x), Arg((3,), dtype="bool"))
+key_case("copy", [(3,)], lambda x: x)
+key_case("optimization_barrier", [(3,), ()], lambda x, y: [x, y])
+for name, sign in (("eq", 1), ("ne", 0)):
+    case(name, lambda x, y, name=name: bind(name)(wrap(x), wrap(y)), *[Arg((4, 2), 0, 1, "uint32")] * 2, label="keys",
+         oracle=lambda x, y, sign=sign: (x == y).all(-1) == bool(sign))
+case("cond", lambda p, x, y: unwrap(cond(p, lambda x, y: x, lambda x, y: y, wrap(x), wrap(y))), Arg((), dtype="bool"), MANY, MANY, label="keys",
+     oracle=lambda p, x, y: x if p else y)
+case("scan", lambda k, ks: [unwrap(x) for x in scan(lambda c, k: (k, c), wrap(k), wrap(ks))], WORDS, Arg((3, 2), 0, 9, "uint32"), label="keys",
+     oracle=lambda k, ks: [ks[-1], np.stack([k, *ks[:-1]])])
+case("while", lambda n, k: unwrap(while_loop(lambda s: lt(s[0], n), lambda s: (add(s[0], 1), bind("rev", dimensions=(0,))(s[1])[0]),
+                                             (np.int32(0), wrap(k)))[1]), Arg((), 1, 2, "int32"), MANY, label="keys",
+     oracle=lambda n, k: k[::-1] if n % 2 else k)
+for name in ("polygamma", "zeta"):
+    REFUSALS.append(Refusal(name, "derivative 0", lambda name=name: jvp(lambda m: bind(name)(m, np.full(2, 1.5)), (np.ones(2),), (np.ones(2),)),
+                            ValueError, "cannot be differentiated with respect to their first argument"))
+
 # --- callbacks ----------------------------------------------------------------------------------
 
 
@@ -344,8 +400,6 @@ for name, fn in (("pure_callback", on_host(None)), ("io_callback", lambda x, y: 
     REFUSALS.append(Refusal(name, "jvp", lambda fn=fn: jvp(lambda x: fn(x, x), (np.ones(2),), (np.ones(2),)), ValueError, "do not support JVP"))
     REFUSALS.append(Refusal(name, "transpose", lambda fn=fn: linear_transpose(lambda x: fn(x, x), np.ones(2))(np.ones(2)), ValueError,
                             "not linear"))
-REFUSALS.append(Refusal("debug_callback", "transpose", lambda: linear_transpose(
-    lambda x: [callback.debug_callback(print, x), mul(x, 2.0)][1:], np.ones(2))([np.ones(2)]), ValueError, "debugging callbacks"))
 REFUSALS += [
     Refusal("custom_lin", "jvp", lambda: jvp(lambda x: jvp(own_triple, (x,), (x,))[1], (np.ones(2),), (np.ones(2),)), TypeError,
             "forward-mode"),

@@ -81,7 +81,7 @@ def test_eval_shape():
     assert out["key"].dtype == np.uint32 and out["key"].shape == (2,)
     huge = ferax.ShapeDtypeStruct((1 << 20, 1 << 20), jnp.float32)
     assert ferax.eval_shape(lambda x: x @ x, huge).shape == (1 << 20, 1 << 20)
-    with pytest.raises(TypeError, match="(?s)dot_general|incompatible|contract"):
+    with pytest.raises(TypeError, match="(?s)matmul: the shapes .* do not fit"):
         ferax.eval_shape(lambda x, y: x @ y, ferax.ShapeDtypeStruct((2, 3), jnp.float32), huge)
 
     class Like:

@@ -106,21 +106,17 @@ def test_mapped_predicate_and_effects():
         ferax.vmap(f)(np.array([True, False]), np.float32([1, 2]))
 
 
-def test_nested_mixture():
-    def f(n, x, run_cond):
+def test_inside_scan():
+    def f(x, run_cond):
         def body(c, i):
             return run_cond(i % 2 == 0, lambda c: c * x, lambda c: c + jnp.sin(x) * c, c), c
-        return lax.scan(body, x, jnp.arange(n))[0]
-    python_cond = lambda p, t, f, c: jnp.where(p, t(c), f(c))
-    for g in (lambda x: f(5, x, lax.cond), ferax.grad(lambda x: f(5, x, lax.cond)), ferax.hessian(lambda x: f(5, x, lax.cond))):
-        other = {0: lambda x: f(5, x, python_cond)}
-        other[1], other[2] = ferax.grad(other[0]), ferax.hessian(other[0])
-        break
-    assert_close(f(5, 0.8, lax.cond), other[0](0.8))
-    assert_close(ferax.grad(lambda x: f(5, x, lax.cond))(0.8), other[1](0.8))
-    assert_close(ferax.hessian(lambda x: f(5, x, lax.cond))(0.8), other[2](0.8))
+        return lax.scan(body, x, jnp.arange(5))[0]
+    looped = lambda x: f(x, lax.cond)
+    plain = lambda x: f(x, lambda p, true_fun, false_fun, c: jnp.where(p, true_fun(c), false_fun(c)))
+    for order in (lambda g: g, ferax.grad, ferax.hessian):
+        assert_close(order(looped)(0.8), order(plain)(0.8))
     xs = np.float32([0.1, 0.5])
-    assert_close(ferax.vmap(ferax.grad(lambda x: f(5, x, lax.cond)))(xs), np.stack([other[1](x) for x in xs]))
+    assert_close(ferax.vmap(ferax.grad(looped))(xs), np.stack([ferax.grad(plain)(x) for x in xs]))
 
 
 def test_unused_results_are_pruned():

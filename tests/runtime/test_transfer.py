@@ -1,8 +1,8 @@
 """Values to devices and back."""
 
-import ml_dtypes
 import pickle
 
+import ml_dtypes
 import numpy as np
 import pytest
 

@@ -13,7 +13,9 @@ __getattr__, __dir__, __all__ = lazy_names(
             "psum_scatter pswapaxes"
         ),
         "ferax._src.control.cond": "cond cond_p switch",
+        "ferax._src.control.linear_solve": "custom_linear_solve custom_root linear_solve_p",
         "ferax._src.control.map": "map",
+        "ferax._src.control.platform_dependent": "platform_dependent",
         "ferax._src.control.scan": "scan_p",
         "ferax._src.control.scan_api": "scan",
         "ferax._src.control.stop_gradient": "stop_gradient stop_gradient_p",

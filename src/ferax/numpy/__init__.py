@@ -1,6 +1,6 @@
 """``ferax.numpy``: the array API. Each name is loaded when it is first asked for; its module is listed here."""
 
-import ferax._src.numpy.array_methods  # noqa: F401  (hangs the operators and methods on arrays)
+import ferax._src.numpy.array_methods  # hangs the operators and methods on arrays
 from ferax._src.util.lazy import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(
@@ -42,6 +42,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ferax._src.numpy.matrices": (
             "diag diag_indices diag_indices_from diagflat diagonal eye fill_diagonal identity mask_indices tri tril "
             "tril_indices tril_indices_from triu triu_indices triu_indices_from"),
+        "ferax._src.numpy.moments": "average std var",
         "ferax._src.numpy.nan_reductions": "nanmax nanmean nanmin nanprod nanstd nansum nanvar",
         "ferax._src.numpy.padding": "pad",
         "ferax._src.numpy.powers": "cbrt float_power hypot pow power reciprocal sqrt",
@@ -51,7 +52,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ferax._src.numpy.ranges": (
             "arange fromfunction geomspace index_exp indices ix_ linspace logspace meshgrid mgrid ogrid s_"),
         "ferax._src.numpy.reductions": (
-            "all amax amin any average count_nonzero max mean min minmax prod ptp std sum var"),
+            "all amax amin any count_nonzero max mean min minmax prod ptp sum"),
         "ferax._src.numpy.rounding": "around ceil floor rint round trunc",
         "ferax._src.numpy.scalar_types": (
             "bfloat16 bool bool_ int1 int2 int4 int8 int16 int32 int64 uint1 uint2 uint4 uint8 uint16 uint32 uint64 "
@@ -75,5 +76,5 @@ __getattr__, __dir__, __all__ = lazy_names(
             "maximum minimum multiply negative subtract ufunc"),
         "ferax._src.tracing.core": "ndarray=Array",
     },
-    submodules="fft linalg",
+    submodules="linalg",
 )

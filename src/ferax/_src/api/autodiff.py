@@ -144,7 +144,8 @@ def _unit_cotangent(ans, holomorphic, fun, api):
     if aval.shape != ():
         raise TypeError(f"Gradient only defined for scalar-output functions. {api}: {name_of(fun)} gave an array of "
                         f"shape {aval.shape} and dtype {dtypes.dtype_name(aval.dtype)}. Reduce it to a scalar, for "
-                        "example with jnp.sum or jnp.mean, or use ferax.jacrev for all derivatives.")
+                        "example with jnp.sum or jnp.mean, or use ferax.jacrev for all derivatives. See "
+                        "docs/errors/grad-output.md")
     if holomorphic:
         if not dtypes.issubdtype(aval.dtype, np.complexfloating):
             raise TypeError(f"{api} with holomorphic=True requires outputs with dtype that is a sub-dtype of "
@@ -156,7 +157,7 @@ def _unit_cotangent(ans, holomorphic, fun, api):
         else:
             hint = "If you use integer inputs, use ferax.vjp directly, or convert the result to a floating dtype."
         raise TypeError(f"{api} requires real-valued outputs (output dtype that is a sub-dtype of np.floating), but "
-                        f"{name_of(fun)} gave {dtypes.dtype_name(aval.dtype)}. {hint}")
+                        f"{name_of(fun)} gave {dtypes.dtype_name(aval.dtype)}. {hint} See docs/errors/grad-output.md")
     return _one(aval.dtype)
 
 
@@ -219,7 +220,7 @@ def _only_leaf(out, fun, api):
     leaves, tree = tree_flatten(out)
     if not pytrees.treedef_is_leaf(tree):
         raise TypeError(f"Gradient only defined for scalar-output functions. {api}: {name_of(fun)} returned the pytree "
-                        f"{tree}. Return one scalar; for further results use has_aux=True.")
+                        f"{tree}. Return one scalar; for further results use has_aux=True. See docs/errors/grad-output.md")
     try:
         aval_of(out)
     except TypeError as error:

@@ -137,7 +137,8 @@ def _mapped_size(fun, leaves, dims, axis_size, args, kwargs) -> int:
     if axis_size is not None:
         lines.append(f"  * axis_size is {axis_size}")
     raise ValueError(f"vmap of {name_of(fun)} got inconsistent sizes for array axes to be mapped:\n" + "\n".join(lines) +
-                     "\nGive each argument the same size there, or pass None in in_axes for those not to map.")
+                     "\nGive each argument the same size there, or pass None in in_axes for those not to map. See "
+                     "docs/errors/vmap-sizes.md")
 
 
 def _place(x, d, wanted, size, fun, i, out_tree):

@@ -107,7 +107,8 @@ class Cond(Primitive):
         unknown_ops = [v for v, u in zip(eqn.invars[1:], mask) if u]
         known_outs = [v for v, u in zip(eqn.outvars, out_unknown) if not u]
         slots, places = share_slots([s.known.out_avals[len(known_outs):] for s in splits])
-        firsts = tuple([fill_slots(s.known, len(known_outs), slots, p) for s, p in zip(splits, places)])
+        moved = use_free_slots([s.residuals for s in splits], [v.aval for v in known_ops], slots, places)
+        firsts = tuple([fill_slots(s.known, len(known_outs), slots, p, m) for s, p, m in zip(splits, places, moved)])
         extra = [Var(aval) for aval in slots]
         eqns = []
         results = [*known_outs, *extra]
@@ -115,17 +116,16 @@ class Cond(Primitive):
         if results or effects:
             eqns.append(eqn_like(eqn, self, [eqn.invars[0], *known_ops], results, dict(eqn.params, branches=firsts), effects))
         # The second takes all the residuals of all branches; each branch reads its own.
-        sources: dict = {}
-        for s, place in zip(splits, places):
-            for kind, i in s.residuals:
-                source = (kind, place[i]) if kind == "extra" else (kind, i)
-                sources.setdefault(source, len(sources))
+        wanted = []                             # for each branch where each of its residuals comes from
+        for s, place, m in zip(splits, places, moved):
+            wanted.append([("extra", place[i]) if kind == "extra" else
+                           ("extra", m[i]) if kind == "in" and i in m else (kind, i) for kind, i in s.residuals])
+        sources = {source: i for i, source in enumerate(dict.fromkeys(x for w in wanted for x in w))}
         atoms = {"in": known_ops, "out": known_outs, "extra": extra}
         residuals = [atoms[kind][i] for kind, i in sources]
-        seconds = []
-        for s, place in zip(splits, places):
-            wanted = [sources[(kind, place[i]) if kind == "extra" else (kind, i)] for kind, i in s.residuals]
-            seconds.append(with_inputs_at(s.unknown, wanted, [v.aval for v in residuals], len(unknown_ops)))
+        avals = [v.aval for v in residuals]
+        seconds = [with_inputs_at(s.unknown, [sources[x] for x in w], avals, len(unknown_ops))
+                   for s, w in zip(splits, wanted)]
         second = eqn_like(eqn, self, [eqn.invars[0], *residuals, *unknown_ops],
                           [v for v, u in zip(eqn.outvars, out_unknown) if u], dict(eqn.params, branches=tuple(seconds)),
                           join_effects(*(b.effects for b in seconds)))
@@ -191,16 +191,40 @@ def share_slots(avals_by_branch):
     return slots, places
 
 
-def fill_slots(branch: ClosedJaxpr, n_outs: int, slots, place) -> ClosedJaxpr:
+def use_free_slots(residuals_by_branch, avals, slots, places) -> list[dict[int, int]]:
+    """Operands that are residuals, put in slots that only other branches fill: one value less to be kept.
+
+    Inside a loop an operand that is kept is stacked, while a slot is stacked anyway.
+
+    Returns
+    -------
+    for each branch the slot of each operand that is handed on in one
+    """
+    moved: list[dict[int, int]] = [{} for _ in places]
+    taken = [set(place) for place in places]
+    for i, aval in enumerate(avals):
+        found = {}
+        for b, residuals in enumerate(residuals_by_branch):
+            if ("in", i) in residuals:
+                found[b] = next((k for k, a in enumerate(slots) if a is aval and k not in taken[b]), None)
+        if found and None not in found.values():    # else it must be kept for some branch, and so serves all
+            for b, k in found.items():
+                moved[b][i] = k
+                taken[b].add(k)
+    return moved
+
+
+def fill_slots(branch: ClosedJaxpr, n_outs: int, slots, place, moved) -> ClosedJaxpr:
     """A branch that answers, after its ``n_outs`` results, all slots: its residuals in their places, zeros elsewhere."""
     if place == list(range(len(slots))):
         return branch
-    key = "slots", n_outs, tuple(slots), tuple(place)
+    key = "slots", n_outs, tuple(slots), tuple(place), tuple(moved.items())
     found = branch.cache.get(key)
     if found is None:
         def run(*flat):
             results = eval_closed(branch, *flat)
             filled = dict(zip(place, results[n_outs:]))
+            filled.update((k, flat[i]) for i, k in moved.items())
             return results[:n_outs] + [filled[i] if i in filled else blank(aval, flat) for i, aval in enumerate(slots)]
 
         found = trace_to_jaxpr(run, branch.in_avals, branch.debug_info)

@@ -176,7 +176,7 @@ class CustomVmap(Primitive):
 
     def partial_eval(self, eqn: Eqn, unknown):
         plain = eqn_like(eqn, jit_p, eqn.invars, eqn.outvars, jit_params(eqn.params["call"], name="custom_vmap"), eqn.effects)
-        return jit_p.partial_eval(plain, unknown)
+        return jit_p.partial_eval(plain, unknown)  # type: ignore[attr-defined]
 
 
 custom_vmap_p = register(CustomVmap())

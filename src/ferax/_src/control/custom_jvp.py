@@ -7,7 +7,7 @@ writes a ``custom_jvp_call`` equation that holds both.
 from __future__ import annotations
 
 from ferax._src.control.custom_common import Arguments, CustomFunction, SymbolicZero, positional
-from ferax._src.control.tracing_utils import avals_of, describe_function
+from ferax._src.control.tracing_utils import Remembered, avals_of, describe_function
 from ferax._src.ir.jaxpr import ClosedJaxpr, DebugInfo
 from ferax._src.ops.axes import place_axis
 from ferax._src.ops.convert import as_array
@@ -125,15 +125,15 @@ class CustomJVPCall:
         if key is not None:
             key = key, config.trace_context()
             found = owner.staged.get(key)
-            if found is not None:
-                params, consts, self.out_tree = found
+            if found is not None and found.is_good(owner.fun, owner.jvp):
+                params, consts, self.out_tree = found.value
                 return trace.process(custom_jvp_call_p, [*consts, *args], params)
         params, consts = stage_call(self, self.args.avals, owner.symbolic_zeros)
         if key is not None and not any(isinstance(c, Tracer) for c in consts):
             kept = CustomJVPCall(owner, without_leaves(self.args))
             kept.out_tree = self.out_tree
             params["jvp_jaxpr_fun"] = kept
-            remember(owner.staged, key, (params, consts, self.out_tree))
+            remember(owner.staged, key, Remembered((params, consts, self.out_tree), owner.fun, owner.jvp))
         return trace.process(custom_jvp_call_p, [*consts, *args], params)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ferax._src.control.custom_common import Arguments, CustomFunction, SymbolicZero, positional
 from ferax._src.control.custom_jvp import refuse_const_tangents, transpose_call, without_leaves
-from ferax._src.control.tracing_utils import avals_of, describe_function, same_type
+from ferax._src.control.tracing_utils import Remembered, avals_of, describe_function, same_type
 from ferax._src.ir.jaxpr import DebugInfo
 from ferax._src.ops.axes import place_axis
 from ferax._src.ops.broadcasting import reduce_sum
@@ -184,15 +184,15 @@ class CustomVJPCall:
         if key is not None:
             key = key, config.trace_context()
             found = owner.staged.get(key)
-            if found is not None:
-                params, consts, self.out_tree = found
+            if found is not None and found.is_good(owner.fun, owner.fwd, owner.bwd):
+                params, consts, self.out_tree = found.value
                 return trace.process(custom_vjp_call_p, [*consts, *args], params)
         params, consts = stage_vjp_call(self, self.args.avals)
         if key is not None and not any(isinstance(c, Tracer) for c in consts):
             kept = CustomVJPCall(owner, without_leaves(self.args))
             kept.out_tree = self.out_tree
             params["fwd_jaxpr_thunk"] = kept
-            remember(owner.staged, key, (params, consts, self.out_tree))
+            remember(owner.staged, key, Remembered((params, consts, self.out_tree), owner.fun, owner.fwd, owner.bwd))
         return trace.process(custom_vjp_call_p, [*consts, *args], params)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +38,71 @@ class Traced(NamedTuple):
 _traced = WeakIdCache()
 
 
+# --- whether a function still is what it was when it was traced --------------------------------------
+
+@functools.lru_cache(4096)
+def _global_names(code) -> tuple[str, ...]:
+    """The names that a function's code, and that of functions inside it, may look up among the globals."""
+    names = dict.fromkeys(code.co_names)
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            names.update(dict.fromkeys(_global_names(const)))
+    return tuple(names)
+
+
+def _bindings(fun) -> list:
+    """The values of the outer variables that a Python function reads."""
+    while isinstance(fun, functools.partial):
+        fun = fun.func
+    code = getattr(fun, "__code__", None)
+    if code is None:
+        return []
+    values = []
+    for cell in getattr(fun, "__closure__", None) or ():
+        try:
+            values.append(cell.cell_contents)
+        except ValueError:                      # not bound yet
+            values.append(None)
+    globals_ = fun.__globals__
+    values += [globals_.get(name) for name in _global_names(code)]
+    return values
+
+
+class Remembered:
+    """Something traced from functions, good while the outer variables that they read are what they were.
+
+    The variables' values are held weakly where that is possible. What happens inside a value (a list that grows)
+    is not seen.
+    """
+
+    __slots__ = ("holders", "value")
+
+    def __init__(self, value, *funs):
+        self.value = value
+        self.holders = [[_hold(x) for x in _bindings(fun)] for fun in funs]
+
+    def is_good(self, *funs) -> bool:
+        """Whether the variables are bound to the same objects still."""
+        for fun, holders in zip(funs, self.holders):
+            now = _bindings(fun)
+            if len(now) != len(holders):
+                return False
+            for x, held in zip(now, holders):
+                if held() is not x:
+                    return False
+        return True
+
+
+def _hold(x):
+    try:
+        return weakref.ref(x)
+    except TypeError:                           # numbers, strings, tuples
+        return lambda: x
+
+
+# --- tracing ----------------------------------------------------------------------------------------
+
+
 def trace_function(fun, in_tree, in_avals, transform: str, *, kwargs: bool = False) -> Traced:
     """Trace a function of pytrees to a jaxpr of flat arguments.
 
@@ -50,12 +117,14 @@ def trace_function(fun, in_tree, in_avals, transform: str, *, kwargs: bool = Fal
     Returns
     -------
     Traced
-        Remembered for as long as ``fun`` lives, unless it closes over tracers.
+        Remembered for as long as ``fun`` lives and reads the same outer variables, unless it closes over tracers.
     """
     key = in_tree, tuple(in_avals), kwargs, config.trace_context()
     of_fun = _traced.get(fun)
-    if of_fun is not None and key in of_fun:
-        return of_fun[key]
+    if of_fun is not None:
+        found = of_fun.get(key)
+        if found is not None and found.is_good(fun):
+            return found.value
     debug = debug_info(fun, transform, in_tree, kwargs)
     out_tree = None
 
@@ -74,7 +143,7 @@ def trace_function(fun, in_tree, in_avals, transform: str, *, kwargs: bool = Fal
                 _traced[fun] = of_fun = {}
             except TypeError:                   # a callable that cannot be referred to weakly
                 return traced
-        remember(of_fun, key, traced)
+        remember(of_fun, key, Remembered(traced, fun))
     return traced
 
 

@@ -55,7 +55,8 @@ def check_alive(buffer: Any) -> None:
         what = f" with shape={aval.dtype.name}[{','.join(map(str, aval.shape))}]" if aval is not None else ""
         raise DeletedArrayError(
             f"Array has been deleted{what}. It was deleted by hand, or donated to a compiled function "
-            "(donate_argnums), which reuses its memory. Keep a copy of what is needed later, or do not donate it."
+            "(donate_argnums), which reuses its memory. Keep a copy of what is needed later, or do not donate it. "
+            "See docs/errors/deleted-array.md"
         )
 
 

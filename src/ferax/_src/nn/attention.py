@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ferax._src.control.stop_gradient import stop_gradient
-from ferax._src.nn.functions import softmax
+from ferax._src.nn.softmax import softmax
 from ferax._src.numpy.einsum import einsum
 from ferax._src.numpy.fusing import fused_optional
 from ferax._src.numpy.logsumexp import logsumexp

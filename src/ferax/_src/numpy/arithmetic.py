@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ferax._src.numpy import util
+from ferax._src.numpy.comparison import greater, less
 from ferax._src.numpy.rows import INEXACT, NUMERIC, SAME, binary, composite, renamed, unary
 from ferax._src.ops import compare, elementwise as ops
 from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_or
@@ -20,13 +21,9 @@ minimum = binary("minimum", ops.min, SAME, "The lesser of two elements; nan if o
 sign = unary("sign", ops.sign, SAME, "-1, 0 or 1, or ``x / abs(x)`` of a complex number; nan for nan.", kinds=NUMERIC)
 
 
-def _itself(x):
-    return util.as_array(x)
-
-
-positive = unary("positive", _itself, SAME, "``+x``: the operand as an array.")
+positive = unary("positive", util.as_array, SAME, "``+x``: the operand as an array.", kinds="", unchanged="biufc")
 absolute = unary("absolute", ops.abs, SAME, "Magnitude of each element; real for complex operands.", kinds="ifc",
-                 otherwise=_itself)
+                 unchanged="bu")
 abs = renamed(absolute, "abs")                              # noqa: A001 (NumPy's name)
 square = unary("square", ops.square, NUMERIC, "``x * x``.")
 fabs = unary("fabs", ops.abs, INEXACT, "Magnitude of each element, as a float.", kinds="f",
@@ -39,16 +36,16 @@ def _no_complex(name: str, x):
 
 @composite("fmax", SAME, "The greater of two elements, ignoring nan unless both are.", keyword=True)
 def fmax(x1, x2):
-    return util.choose(bitwise_or(compare.gt(x1, x2), compare.ne(x2, x2)), x1, x2)
+    return util.choose(bitwise_or(greater(x1, x2), compare.ne(x2, x2)), x1, x2)
 
 
 @composite("fmin", SAME, "The lesser of two elements, ignoring nan unless both are.", keyword=True)
 def fmin(x1, x2):
-    return util.choose(bitwise_or(compare.lt(x1, x2), compare.ne(x2, x2)), x1, x2)
+    return util.choose(bitwise_or(less(x1, x2), compare.ne(x2, x2)), x1, x2)
 
 
 @composite("heaviside", INEXACT, "The step function: 0 for negative x1, 1 for positive, x2 where x1 is 0.")
 def heaviside(x1, x2):
-    zero, one = util.const(x1, 0), util.const(x1, 1)
+    zero, one = util.strong(x1, 0), util.strong(x1, 1)
     positive_or_nan = util.choose(compare.gt(x1, zero), one, x1)
     return util.choose(compare.lt(x1, zero), zero, util.choose(compare.eq(x1, zero), x2, positive_or_nan))

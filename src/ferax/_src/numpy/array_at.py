@@ -34,6 +34,7 @@ from ferax._src.tracing.core import Array, Tracer, eval_trace, state
 from ferax._src.types import dtypes
 from ferax._src.types.avals import aval_of
 from ferax._src.util import errors
+from ferax._src.util.tracebacks import api_boundary
 
 # What is done to the elements of one window, and the scatter that does it to many.
 _UPDATES = {
@@ -344,6 +345,10 @@ def _one_window(shape, entries, operands, mode, wrap: bool):
         else:
             starts.append(entry[1])
     return same_dtype(starts)
+
+
+for _method in ("get", "set", "add", "subtract", "multiply", "divide", "power", "min", "max", "apply"):
+    setattr(IndexUpdateRef, _method, api_boundary(vars(IndexUpdateRef)[_method]))
 
 
 # --- booleans -----------------------------------------------------------------------------------

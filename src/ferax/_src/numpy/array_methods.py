@@ -25,6 +25,7 @@ from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 from ferax._src.types.shardings import as_sharding
 from ferax._src.util.lazy import LazyModule
+from ferax._src.util.tracebacks import api_boundary
 
 complexes, creation, manipulation, products, reductions, rounding, special, taking = (
     LazyModule(f"ferax._src.numpy.{name}") for name in (
@@ -96,10 +97,10 @@ def _setitem(self, index, value):
 
 
 _OPERATORS = {
-    "__setitem__": _setitem, "__iter__": _iter, "__reversed__": _reversed,
+    "__setitem__": api_boundary(_setitem), "__iter__": _iter, "__reversed__": _reversed,
     "__contains__": _contains, "__neg__": arithmetic.negative, "__pos__": arithmetic.positive,
-    "__abs__": arithmetic.absolute, "__invert__": bitwise.invert, "__round__": _round, "__pow__": _pow, "__rpow__": _rpow,
-    "__matmul__": _matmul, "__rmatmul__": _rmatmul,
+    "__abs__": arithmetic.absolute, "__invert__": bitwise.invert, "__round__": _round, "__pow__": api_boundary(_pow),
+    "__rpow__": api_boundary(_rpow), "__matmul__": api_boundary(_matmul), "__rmatmul__": api_boundary(_rmatmul),
 }
 for _name, _row in _BINARY.items():
     _OPERATORS[f"__{_name}__"] = operator(_row, f"__{_name}__")
@@ -282,8 +283,9 @@ _METHODS = {
 # Methods that are functions of the array API: module -> names.
 _FUNCTIONS = {
     "cumulative": "cumprod cumsum", "extrema": "argmax argmin", "finding": "nonzero", "histograms": "searchsorted",
-    "joining": "repeat", "manipulation": "squeeze swapaxes", "matrices": "diagonal", "products": "dot trace",
-    "reductions": "all any max mean min prod ptp std sum var", "rounding": "round", "sorting": "argpartition argsort sort",
+    "joining": "repeat", "manipulation": "squeeze swapaxes", "matrices": "diagonal", "moments": "std var",
+    "products": "dot trace", "reductions": "all any max mean min prod ptp sum", "rounding": "round",
+    "sorting": "argpartition argsort sort",
     "taking": "choose take",
 }
 
@@ -298,6 +300,8 @@ class _Deferred:
 
     def __get__(self, array, owner=None):
         function = getattr(importlib.import_module(f"ferax._src.numpy.{self.module}"), self.name)
+        if self.module != "indexing":           # which filters by itself, at no cost
+            function = api_boundary(function)
         setattr(Array, self.method, function)
         return function if array is None else function.__get__(array, owner)
 
@@ -323,8 +327,10 @@ class _LoadedAt:
 
 
 def _hang() -> None:
-    for name, method in {**_OPERATORS, **_METHODS}.items():
+    for name, method in _OPERATORS.items():
         setattr(Array, name, method)
+    for name, method in _METHODS.items():
+        setattr(Array, name, api_boundary(method))
     for module, names in _FUNCTIONS.items():
         for name in names.split():
             setattr(Array, name, _Deferred(module, name))

@@ -9,6 +9,7 @@ from ferax._src.numpy.creation import asarray
 from ferax._src.numpy.rows import SAME, binary, unary
 from ferax._src.ops import compare, elementwise as ops
 from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_not, bitwise_or, bitwise_xor
+from ferax._src.ops.convert import convert
 from ferax._src.ops.reduce import reduce_and
 from ferax._src.runtime.fused import fused
 from ferax._src.types import dtypes
@@ -80,7 +81,7 @@ def _isclose(a, b, rtol, atol, *, equal_nan):
         return compare.eq(a, b)
     a, b = util.promote_args_inexact("isclose", a, b)
     dtype = dtypes.to_floating_dtype(util.aval_of(a).dtype)
-    rtol, atol = util.cast(rtol, dtype), util.cast(atol, dtype)
+    rtol, atol = convert(rtol, dtype), convert(atol, dtype)
     difference, size = ops.abs(ops.sub(a, b)), ops.abs(b)
     difference, tolerance = util.promote_shapes("isclose", difference, ops.add(*util.promote_shapes(
         "isclose", atol, ops.mul(*util.promote_shapes("isclose", rtol, size)))))

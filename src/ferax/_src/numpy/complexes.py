@@ -15,9 +15,9 @@ from ferax._src.runtime.fused import fused
 from ferax._src.types import dtypes
 
 conjugate = unary("conjugate", ops.conj, SAME, "Complex conjugate; real numbers are their own.", kinds="c",
-                  otherwise=util.as_array)
+                  unchanged="biuf")
 conj = renamed(conjugate, "conj")
-_real = unary("real", ops.real, SAME, "", kinds="c", otherwise=util.as_array)
+_real = unary("real", ops.real, SAME, "", kinds="c", unchanged="biuf")
 _imag = unary("imag", ops.imag, SAME, "", kinds="c", otherwise=lambda x: full_like(x, 0))
 
 
@@ -64,18 +64,14 @@ def _angle(z, *, deg):
 @fused
 def _is_complex(x):
     x = util.as_array(x)
-    if util.dtype_kind(x) != "c":
-        return full_like(x, False, dtype=dtypes.bool_)
-    im = ops.imag(x)
+    im = ops.imag(x) if util.dtype_kind(x) == "c" else full_like(x, 0)
     return compare.ne(im, util.const(im, 0))
 
 
 @fused
 def _is_real(x):
     x = util.as_array(x)
-    if util.dtype_kind(x) != "c":
-        return full_like(x, True, dtype=dtypes.bool_)
-    im = ops.imag(x)
+    im = ops.imag(x) if util.dtype_kind(x) == "c" else full_like(x, 0)
     return compare.eq(im, util.const(im, 0))
 
 

@@ -10,6 +10,7 @@ from ferax._src.numpy import util
 from ferax._src.numpy.rows import INEXACT, NUMERIC, SAME, binary, composite, renamed
 from ferax._src.ops import elementwise as ops
 from ferax._src.ops.compare import eq, lt, ne
+from ferax._src.ops.convert import convert
 from ferax._src.ops.elementwise_bits import bitwise_and
 from ferax._src.ops.reduce import reduce_or
 
@@ -94,6 +95,7 @@ def _abs(x):
 def _gcd(x, y):
     """Euclid's algorithm, on all elements until the last is done."""
     x, y = util.broadcast_all("gcd", _abs(x), _abs(y))
+    x, y = convert(x, x.dtype), convert(y, y.dtype)         # a loop's values keep their types
     zero = util.const(y, 0)
 
     def unfinished(pair):

@@ -8,6 +8,7 @@ from ferax._src.control.custom_jvp import custom_jvp
 from ferax._src.numpy import util
 from ferax._src.numpy.rows import INEXACT, composite, unary
 from ferax._src.ops import elementwise as ops
+from ferax._src.ops.base import numpy_scalar
 from ferax._src.ops.compare import eq, ne
 
 exp = unary("exp", ops.exp, INEXACT, "``e ** x``.")
@@ -20,8 +21,8 @@ log1p = unary("log1p", ops.log1p, INEXACT, "``log(1 + x)``, exact for small x to
 def _scaled(y, op, number: float):
     """``op(y, number)`` for a real number, part by part of a complex ``y``."""
     if util.dtype_kind(y) == "c":
-        return ops.complex(*[op(part, util.const(part, number)) for part in (ops.real(y), ops.imag(y))])
-    return op(y, util.const(y, number))
+        return ops.complex(*[op(part, numpy_scalar(number, part.dtype)) for part in (ops.real(y), ops.imag(y))])
+    return op(y, numpy_scalar(number, y.dtype))
 
 
 @composite("log2", INEXACT, "Logarithm to the base 2.", params=("x",))
@@ -48,9 +49,9 @@ def _wrapped(z, period: float):
 def _log_of_sum(x, y, exp_, base: float):
     """``log(base**x + base**y)`` to the base."""
     greater = ops.max(x, y)
-    scale = util.const(greater, 1 / math.log(base))
+    scale = util.strong(greater, 1 / math.log(base))
     if util.dtype_kind(x) == "c":
-        delta = ops.sub(ops.add(x, y), ops.mul(greater, util.const(greater, 2)))
+        delta = ops.sub(ops.add(x, y), ops.mul(greater, util.strong(greater, 2)))
         return _wrapped(ops.add(greater, ops.mul(ops.log1p(exp_(delta)), scale)), 2 * math.pi / math.log(base))
     delta = ops.sub(x, y)
     rest = ops.log1p(exp_(ops.neg(ops.abs(delta))))

@@ -5,19 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from ferax._src.numpy import reductions
+from ferax._src.numpy.fusing import one_array_with
 from ferax._src.numpy.nan_reductions import is_inexact, isnan
 from ferax._src.numpy.reductions import reject_out
 from ferax._src.numpy.util import choose, const, ensure_arraylike
 from ferax._src.ops import reduce as ops_reduce
 from ferax._src.ops.broadcasting import expand_dims
 from ferax._src.ops.shape import reshape
-from ferax._src.ops.static import as_static_int, normalize_axis
-from ferax._src.runtime.fused import fused
+from ferax._src.ops.static import normalize_axis
+from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 
 
-@fused(static=("name", "axis", "keepdims"))
-def _arg_extreme(a, *, name, axis, keepdims):
+@one_array_with
+def _arg_extreme(a, how):
+    """``how``: argmax or argmin, axis or None, keepdims."""
+    name, axis, keepdims = how
     ndim = a.ndim
     if axis is None:
         a, axis, kept = reshape(a, (a.size,)), 0, tuple(range(ndim))
@@ -29,10 +32,12 @@ def _arg_extreme(a, *, name, axis, keepdims):
 
 def _checked(name, a, axis, out):
     reject_out(name, out)
-    a = ensure_arraylike(name, a)
+    if not isinstance(a, Array):
+        a = ensure_arraylike(name, a)
+    shape = a.aval.shape
     if axis is not None:
-        axis = normalize_axis(as_static_int(axis, "axis"), a.ndim)
-    if (a.size if axis is None else a.shape[axis]) == 0:
+        axis = normalize_axis(axis, len(shape))
+    if 0 in shape and (a.size if axis is None else shape[axis]) == 0:
         raise ValueError(f"attempt to get {name} of an empty sequence")
     return a, axis
 
@@ -60,7 +65,7 @@ def argmax(a, axis=None, out=None, keepdims=None):
     ``numpy.argmax``
     """
     a, axis = _checked("argmax", a, axis, out)
-    return _arg_extreme(a, name="argmax", axis=axis, keepdims=bool(keepdims))
+    return _arg_extreme(a, ("argmax", axis, bool(keepdims)))
 
 
 def argmin(a, axis=None, out=None, keepdims=None):
@@ -79,14 +84,16 @@ def argmin(a, axis=None, out=None, keepdims=None):
     ``numpy.argmin``
     """
     a, axis = _checked("argmin", a, axis, out)
-    return _arg_extreme(a, name="argmin", axis=axis, keepdims=bool(keepdims))
+    return _arg_extreme(a, ("argmin", axis, bool(keepdims)))
 
 
-@fused(static=("name", "axis", "keepdims"))
-def _nan_arg_extreme(a, *, name, axis, keepdims):
+@one_array_with
+def _nan_arg_extreme(a, how):
+    """As `_arg_extreme`, without regard to nan."""
+    name, axis, keepdims = how
     missing = isnan(a)
     a = choose(missing, const(a, -np.inf if name == "argmax" else np.inf), a)
-    found = _arg_extreme(a, name=name, axis=axis, keepdims=keepdims)
+    found = _arg_extreme(a, how)
     return choose(reductions.all(missing, axis, keepdims=keepdims), const(found, -1), found)
 
 
@@ -107,7 +114,7 @@ def nanargmax(a, axis=None, out=None, keepdims=None):
     """
     a, axis = _checked("nanargmax", a, axis, out)
     fun = _nan_arg_extreme if is_inexact(a) else _arg_extreme
-    return fun(a, name="argmax", axis=axis, keepdims=bool(keepdims))
+    return fun(a, ("argmax", axis, bool(keepdims)))
 
 
 def nanargmin(a, axis=None, out=None, keepdims=None):
@@ -127,4 +134,4 @@ def nanargmin(a, axis=None, out=None, keepdims=None):
     """
     a, axis = _checked("nanargmin", a, axis, out)
     fun = _nan_arg_extreme if is_inexact(a) else _arg_extreme
-    return fun(a, name="argmin", axis=axis, keepdims=bool(keepdims))
+    return fun(a, ("argmin", axis, bool(keepdims)))

@@ -7,6 +7,7 @@ import numpy as np
 from ferax._src.numpy import util
 from ferax._src.numpy.rows import INEXACT, SAME, binary, composite, unary
 from ferax._src.ops import compare, elementwise as ops
+from ferax._src.ops.base import numpy_scalar
 from ferax._src.ops.convert import bitcast_convert_type, convert
 from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_or, shift_right_logical
 from ferax._src.ops.zeros import full_like
@@ -31,8 +32,13 @@ def _of_kind(on_complex, on_whole: bool):
     return lambda x: on_complex(x) if util.dtype_kind(x) == "c" else _everywhere(on_whole)(x)
 
 
+def _number(x, value):
+    """A number of x's dtype, strongly typed."""
+    return numpy_scalar(value, util.aval_of(x).dtype)
+
+
 def _is_inf(x):
-    return compare.eq(ops.abs(x), util.const(x, np.inf))
+    return compare.eq(ops.abs(x), _number(x, np.inf))
 
 
 def _refuse_complex(name: str):
@@ -47,9 +53,9 @@ isfinite = unary("isfinite", ops.is_finite, SAME, "Whether it is neither infinit
 isnan = unary("isnan", lambda x: compare.ne(x, x), SAME, "Whether it is nan: not equal to itself.")
 isinf = unary("isinf", _is_inf, SAME, "Whether it is infinite, of either sign.", kinds="f",
               otherwise=_of_kind(_either_part(_is_inf, bitwise_or), False))
-_isposinf = unary("isposinf", lambda x: compare.eq(x, util.const(x, np.inf)), SAME, "", kinds="f",
+_isposinf = unary("isposinf", lambda x: compare.eq(x, _number(x, np.inf)), SAME, "", kinds="f",
                   otherwise=_of_kind(_refuse_complex("isposinf"), False))
-_isneginf = unary("isneginf", lambda x: compare.eq(x, util.const(x, -np.inf)), SAME, "", kinds="f",
+_isneginf = unary("isneginf", lambda x: compare.eq(x, _number(x, -np.inf)), SAME, "", kinds="f",
                   otherwise=_of_kind(_refuse_complex("isneginf"), False))
 
 
@@ -103,30 +109,30 @@ def _nan_to_num(x, nan, *rest, given):
     top, bottom = [next(replacements) if own else float(limit) for own, limit in zip(given, (info.max, info.min))]
     x = util.choose(compare.ne(x, x), util.cast(nan, dtype), x)
     x = util.choose(compare.eq(x, util.const(x, np.inf)), util.cast(top, dtype), x)
-    return util.choose(compare.eq(x, util.const(x, -np.inf)), util.cast(bottom, dtype), x)
+    x = util.choose(compare.eq(x, util.const(x, -np.inf)), util.cast(bottom, dtype), x)
+    return convert(x, dtype) if x.aval.weak_type else x
 
 
 # --- signs and neighbours -----------------------------------------------------------------------
 
 def _as_bits(x):
-    """The bits of floats as signed integers, and the dtype of those."""
-    whole = _INTEGER_OF_WIDTH.get(dtypes.itemsize_bits(x.dtype))
-    if whole is None:
-        raise NotImplementedError(f"the bits of {x.dtype} cannot be looked at; convert to float32 first")
+    """The bits of floats as signed integers."""
+    x = util.as_array(x)
+    whole = _INTEGER_OF_WIDTH[dtypes.itemsize_bits(x.dtype)]
     return bitcast_convert_type(x, whole)
 
 
 def _sign_of_float(x):
     kind = util.dtype_kind(x)
     if kind == "c":
-        raise ValueError(f"jax.numpy.signbit is not well defined for {x.dtype}")
+        raise ValueError(f"jax.numpy.signbit is not well defined for {util.aval_of(x).dtype}")
     bits = _as_bits(x)
-    return compare.lt(bits, util.const(bits, 0))
+    return compare.lt(bits, _number(bits, 0))
 
 
 def _sign_of_whole(x):
     if util.dtype_kind(x) == "i":
-        return compare.lt(x, util.const(x, 0))
+        return compare.lt(x, _number(x, 0))
     return _sign_of_float(x) if util.dtype_kind(x) == "c" else _everywhere(False)(x)
 
 
@@ -138,12 +144,15 @@ nextafter = binary("nextafter", ops.nextafter, INEXACT, "The next number after x
 
 @composite("copysign", INEXACT, "The magnitude of x1 with the sign of x2.", refuse="c")
 def copysign(x1, x2):
+    if not util.aval_of(x2).weak_type:                      # of x2 only the sign goes into the result
+        x1 = convert(x1, util.aval_of(x1).dtype)
     size = ops.abs(x1)
     return util.choose(_sign_of_float(x2), ops.neg(size), size)
 
 
 @composite("spacing", INEXACT, "The distance to the next number away from zero.", params=("x",), refuse="c")
 def spacing(x):
+    x = convert(x, util.aval_of(x).dtype)
     inf = util.const(x, np.inf)
     if x.dtype == np.float16:                               # as NumPy has it: towards infinity
         return ops.sub(ops.nextafter(x, inf), x)
@@ -192,7 +201,7 @@ def _split(x):
 
 @fused
 def _frexp(x):
-    (x,) = util.promote_dtypes_inexact(x)
+    x = util.as_array(util.promote_dtypes_inexact(x)[0])
     if util.dtype_kind(x) == "c":
         raise TypeError("frexp does not support complex-valued inputs")
     mantissa, e = _split(x)
@@ -220,7 +229,8 @@ def _ldexp(x, e):
     if kinds[0] == "c" or kinds[1] in "fc":
         raise ValueError(f"ldexp not supported for input types {(util.aval_of(x).dtype, util.aval_of(e).dtype)}: the first "
                          "must be real, the second integer")
-    (x,) = util.promote_dtypes_inexact(x)
+    x = util.as_array(util.promote_dtypes_inexact(x)[0])
+    x = convert(x, x.dtype)
     x, e = util.broadcast_all("ldexp", x, util.cast(e, x.dtype))
     mantissa, own = _split(x)
     info = dtypes.finfo(x.dtype)

@@ -37,6 +37,7 @@ from ferax._src.tracing.core import Array, eval_trace, state
 from ferax._src.types import dtypes
 from ferax._src.types.avals import aval_of
 from ferax._src.util import config
+from ferax._src.util.tracebacks import filter_at_exit
 
 _INT32 = np.dtype(np.int32)
 FILL, CLIP, PROMISE = GatherScatterMode.FILL_OR_DROP, GatherScatterMode.CLIP, GatherScatterMode.PROMISE_IN_BOUNDS
@@ -47,13 +48,17 @@ _check_static = config.check_static_indices
 
 def getitem(x, index):
     """``x[index]``: `Array.__getitem__`."""
-    if type(index) is int and type(x) is ArrayImpl and state.trace is eval_trace:
-        shape = x.aval.shape
-        if shape and shape[0] and not _check_static.value:
-            n = shape[0]
-            i = index + n if index < 0 else index
-            return _row(x, i if 0 <= i < n else 0 if i < 0 else n - 1)
-    return take_index(x, index)
+    try:
+        if type(index) is int and type(x) is ArrayImpl and state.trace is eval_trace:
+            shape = x.aval.shape
+            if shape and shape[0] and not _check_static.value:
+                n = shape[0]
+                i = index + n if index < 0 else index
+                return _row(x, i if 0 <= i < n else 0 if i < 0 else n - 1)
+        return take_index(x, index)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 @fused

@@ -13,7 +13,7 @@ from ferax._src.numpy.util import broadcast_all, check_arraylike, ensure_arrayli
 from ferax._src.ops import broadcasting, convert, shape as ops_shape
 from ferax._src.ops.broadcasting import transpose as ops_transpose
 from ferax._src.ops.dynamic_slicing import dynamic_slice_in_dim
-from ferax._src.ops.elementwise import max as ops_max, rem, sub
+from ferax._src.ops.elementwise import rem, sub
 from ferax._src.ops.joining import concatenate as ops_concatenate
 from ferax._src.ops.select import select_n
 from ferax._src.ops.slicing import slice_in_dim

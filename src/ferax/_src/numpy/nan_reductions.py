@@ -10,7 +10,8 @@ import numpy as np
 
 from ferax._src.numpy import reductions
 from ferax._src.numpy.fusing import fused_optional
-from ferax._src.numpy.reductions import axes_of, check_where, identity_of, reject_out, var_dtypes
+from ferax._src.numpy.moments import var_dtypes
+from ferax._src.numpy.reductions import axes_of, check_where, identity_of, reject_out
 from ferax._src.numpy.util import choose, const, ensure_arraylike
 from ferax._src.ops import compare, elementwise, elementwise_bits, elementwise_complex
 from ferax._src.ops.convert import convert

@@ -78,7 +78,7 @@ def _general_power(x, y):
 def _whole_power(x, y):
     """Integers by repeated squaring: six bits of exponent are more than any base but -1, 0 and 1 can bear."""
     x, y = util.broadcast_all("power", x, y)
-    zero, one = util.const(x, 0), util.const(x, 1)
+    zero, one = util.strong(x, 0), util.strong(x, 1)
     result = util.choose(bitwise_and(eq(x, zero), ne(y, zero)), zero, one)
     for _ in range(6):
         odd = util.as_bool(bitwise_and(y, one))
@@ -93,7 +93,7 @@ def hypot(x1, x2):
     if util.dtype_kind(x1) == "c":
         raise ValueError("jnp.hypot is not well defined for complex-valued inputs. Take their magnitudes first, with abs(x).")
     x1, x2 = util.broadcast_all("hypot", ops.abs(x1), ops.abs(x2))
-    inf, zero, one = (util.const(x1, v) for v in (float("inf"), 0, 1))
+    inf, zero, one = (util.strong(x1, v) for v in (float("inf"), 0, 1))
     infinite = bitwise_or(eq(x1, inf), eq(x2, inf))
     big, small = ops.max(x1, x2), ops.min(x1, x2)
     none = eq(big, zero)

@@ -18,15 +18,10 @@ from ferax._src.types import dtypes
 _EVEN = ops.RoundingMethod.TO_NEAREST_EVEN
 
 
-def _whole_already(op):
-    """Integers and booleans are what they are; other than NumPy's, the result keeps their dtype."""
-    def rounded(x):
-        return util.as_array(x) if util.dtype_kind(x) in "biu" else op(x)
-    return rounded
-
-
-floor = unary("floor", ops.floor, SAME, "The largest integer not above.", kinds="f", otherwise=_whole_already(ops.floor))
-ceil = unary("ceil", ops.ceil, SAME, "The smallest integer not below.", kinds="f", otherwise=_whole_already(ops.ceil))
+floor = unary("floor", ops.floor, SAME, "The largest integer not above; integers keep their dtype.", kinds="f",
+              unchanged="biu")
+ceil = unary("ceil", ops.ceil, SAME, "The smallest integer not below; integers keep their dtype.", kinds="f",
+             unchanged="biu")
 
 
 @composite("rint", SAME, "The nearest integer, as a float; the even one of two that are as near.", params=("x",))

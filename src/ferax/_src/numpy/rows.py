@@ -28,6 +28,7 @@ from ferax._src.tracing.core import Array, state
 from ferax._src.tracing.staging import JaxprTracer
 from ferax._src.types import dtypes
 from ferax._src.util import config
+from ferax._src.util.tracebacks import filter_at_exit
 
 # What operands are promoted to, and the kinds of dtype that this leaves alone.
 SAME = "biufc"          # the join of their dtypes
@@ -79,7 +80,8 @@ def renamed(fun, name: str):
     return _named(other, name, f"Another name of `{fun.__name__}`. {fun.__doc__}", fun.__module__)
 
 
-def unary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = None, otherwise: Callable | None = None):
+def unary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = None, otherwise: Callable | None = None,
+          unchanged: str = ""):
     """A function of one operand.
 
     Parameters
@@ -90,27 +92,37 @@ def unary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = Non
     doc : docstring
     kinds : kinds of dtype for which ``op`` is right as it is; by default those that ``to`` leaves alone
     otherwise : function of a promoted array of another kind; by default ``op``
+    unchanged : kinds of dtype whose elements the function leaves as they are
     """
     kinds = to if kinds is None else kinds
-    direct = dtypes_of(kinds)
+    direct, same = dtypes_of(kinds), dtypes_of(unchanged)
     promoted = _PROMOTED[to]
 
     @fused
     def long(x):
         x = util.cast(x, *promoted(x))
+        if unchanged and util.dtype_kind(x) in unchanged:
+            return util.as_array(x)
         return op(x) if otherwise is None or util.dtype_kind(x) in kinds else otherwise(x)
 
     at_once = of_one_array(op)
 
     def fun(x, /):
-        if type(x) is ArrayImpl and x.aval.dtype in direct:
-            return at_once(x)
-        if isinstance(x, Array) and x.aval.dtype in direct:
-            return op(x)
-        return long(x) if type(x) in _READY else long(*_operands(name, x))
+        try:
+            if type(x) is ArrayImpl and x.aval.dtype in direct:
+                return at_once(x)
+            if isinstance(x, Array):
+                if x.aval.dtype in direct:
+                    return op(x)
+                if x.aval.dtype in same:
+                    return x
+            return long(x) if type(x) in _READY else long(*_operands(name, x))
+        except Exception as e:
+            filter_at_exit(e)
+            raise
 
     long.__name__ = name
-    fun.op, fun.direct = op, direct
+    fun.op, fun.direct, fun.filters_tracebacks = op, direct, True
     return _named(fun, name, doc, _caller())
 
 
@@ -142,21 +154,25 @@ def binary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = No
         return long(*_operands(name, x, y))
 
     def fun(x, y, /):
-        if isinstance(x, Array):
-            aval = x.aval
-            if aval.dtype in direct:
-                if isinstance(y, Array):
-                    if y.aval is aval:
-                        return state.trace.process(p, (x, y), static.copy())[0]
-                else:
-                    kind = type(y)
-                    plain = _plain_type((kind, aval.dtype, _x64.value))
-                    if plain is not None:
-                        return state.trace.process(p, (x, y if plain is kind else plain(y)), static.copy())[0]
-        return checked(x, y)
+        try:
+            if isinstance(x, Array):
+                aval = x.aval
+                if aval.dtype in direct:
+                    if isinstance(y, Array):
+                        if y.aval is aval:
+                            return state.trace.process(p, (x, y), static.copy())[0]
+                    else:
+                        kind = type(y)
+                        plain = _plain_type((kind, aval.dtype, _x64.value))
+                        if plain is not None:
+                            return state.trace.process(p, (x, y if plain is kind else plain(y)), static.copy())[0]
+            return checked(x, y)
+        except Exception as e:
+            filter_at_exit(e)
+            raise
 
     long.__name__ = name
-    fun.p, fun.direct, fun.checked, fun.static = p, direct, checked, static
+    fun.p, fun.direct, fun.checked, fun.static, fun.filters_tracebacks = p, direct, checked, static, True
     fun.__signature__ = _binary_signature(params)
     return _named(fun, name, doc, _caller())
 
@@ -190,7 +206,11 @@ def composite(name: str, to: str, doc: str, *, params: tuple[str, ...] = ("x1", 
 
         if len(params) == 1:
             def fun(x, /):
-                return long(x) if type(x) in _READY else long(*_operands(name, x))
+                try:
+                    return long(x) if type(x) in _READY else long(*_operands(name, x))
+                except Exception as e:
+                    filter_at_exit(e)
+                    raise
         else:
             def checked(x1, x2):
                 if type(x1) in _READY and type(x2) in _READY:
@@ -221,38 +241,50 @@ def operator(fun: Callable, name: str, *, reflected: bool = False):
     checked = fun.checked
     if not hasattr(fun, "p"):
         def method(self, other):
-            if isinstance(other, _OPERANDS) or hasattr(other, "__jax_array__"):
-                return checked(other, self) if reflected else checked(self, other)
-            return _refuse(self, other, name)
+            try:
+                if isinstance(other, _OPERANDS) or hasattr(other, "__jax_array__"):
+                    return checked(other, self) if reflected else checked(self, other)
+                return _refuse(self, other, name)
+            except Exception as e:
+                filter_at_exit(e)
+                raise
         return _named(method, name, fun.__doc__, "ferax")
 
     p, direct, static = fun.p, fun.direct, fun.static
     if reflected:
         def method(self, other):
-            aval = self.aval
-            kind = type(other)
-            if aval.dtype in direct:
-                plain = _plain_type((kind, aval.dtype, _x64.value))
-                if plain is not None:
-                    return state.trace.process(p, (other if plain is kind else plain(other), self), static.copy())[0]
-            if isinstance(other, _OPERANDS) or hasattr(other, "__jax_array__"):
-                return checked(other, self)
-            return _refuse(self, other, name)
-    else:
-        def method(self, other):
-            aval = self.aval
-            if aval.dtype in direct:
-                if isinstance(other, Array):
-                    if other.aval is aval:
-                        return state.trace.process(p, (self, other), static.copy())[0]
-                else:
-                    kind = type(other)
+            try:
+                aval = self.aval
+                kind = type(other)
+                if aval.dtype in direct:
                     plain = _plain_type((kind, aval.dtype, _x64.value))
                     if plain is not None:
-                        return state.trace.process(p, (self, other if plain is kind else plain(other)), static.copy())[0]
-            if isinstance(other, _OPERANDS) or hasattr(other, "__jax_array__"):
-                return checked(self, other)
-            return _refuse(self, other, name)
+                        return state.trace.process(p, (other if plain is kind else plain(other), self), static.copy())[0]
+                if isinstance(other, _OPERANDS) or hasattr(other, "__jax_array__"):
+                    return checked(other, self)
+                return _refuse(self, other, name)
+            except Exception as e:
+                filter_at_exit(e)
+                raise
+    else:
+        def method(self, other):
+            try:
+                aval = self.aval
+                if aval.dtype in direct:
+                    if isinstance(other, Array):
+                        if other.aval is aval:
+                            return state.trace.process(p, (self, other), static.copy())[0]
+                    else:
+                        kind = type(other)
+                        plain = _plain_type((kind, aval.dtype, _x64.value))
+                        if plain is not None:
+                            return state.trace.process(p, (self, other if plain is kind else plain(other)), static.copy())[0]
+                if isinstance(other, _OPERANDS) or hasattr(other, "__jax_array__"):
+                    return checked(self, other)
+                return _refuse(self, other, name)
+            except Exception as e:
+                filter_at_exit(e)
+                raise
     return _named(method, name, fun.__doc__, "ferax")
 
 

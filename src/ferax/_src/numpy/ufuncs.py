@@ -30,6 +30,7 @@ from ferax._src.ops.slicing import slice_in_dim
 from ferax._src.ops.static import normalize_axes, normalize_axis
 from ferax._src.types import dtypes
 from ferax._src.types.pytrees import tree_map
+from ferax._src.util.tracebacks import api_boundary
 
 _SIGNATURE = inspect.signature(lambda *args, out=None, where=None: None)
 
@@ -72,6 +73,7 @@ class ufunc:
         return _find, (self.__name__,) if _table.get(self.__name__) is self else (None, self.__wrapped__, self._nin,
                                                                                   self._nout, self._identity)
 
+    @api_boundary
     def __call__(self, *args, out=None, where=None):
         if out is not None:
             raise NotImplementedError(f"out argument of {self}")

@@ -269,6 +269,14 @@ def const(x, value):
     return cast(value, aval.dtype, aval.weak_type)
 
 
+def strong(x, value):
+    """A number of the dtype of the array ``x`` that makes a result strongly typed; `const` if ``x`` is a number itself.
+
+    Which of the two a function uses is of no importance but for this: the results' weak types are to be those of JAX.
+    """
+    return numpy_scalar(value, x.aval.dtype) if isinstance(x, Array) else const(x, value)
+
+
 def dtype_kind(x) -> str:
     """The letter of the kind of an operand's dtype: b, i, u, f, c, or V."""
     return dtypes.kind_of(aval_of(x).dtype)
@@ -279,7 +287,7 @@ def dtype_kind(x) -> str:
 def as_bool(x):
     """Whether each element is not zero."""
     aval = aval_of(x)
-    return x if aval.dtype == dtypes.bool_ else ne(x, cast(0, aval.dtype))
+    return x if aval.dtype == dtypes.bool_ else ne(x, strong(x, 0))
 
 
 def choose(condition, x, y):

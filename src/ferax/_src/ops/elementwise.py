@@ -232,7 +232,7 @@ class Pow(Elementwise):
 
     def abstract_eval(self, x, y):
         check = super().abstract_eval(x, y)[0]
-        weak = x.weak_type and (y.weak_type or x.dtype != y.dtype)
+        weak = x.weak_type and y.weak_type
         return [check.update(weak_type=weak)]
 
     def lower(self, ctx, x, y):

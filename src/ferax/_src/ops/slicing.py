@@ -125,8 +125,10 @@ class Pad(Primitive):
         config = (*padding_config[:d], (0, 0, 0), *padding_config[d:])
         if d_value is None:
             return self.bind(x, value, padding_config=config), [d]
-        # Each row has its own padding value: pad with zeros, and fill in the values where a mask says so.
-        (out,) = self.bind(x, aval_of(x).dtype.type(0), padding_config=config)
+        # Each row has its own padding value: pad with any, and fill in the values where a mask says so.
+        dtype = aval_of(x).dtype
+        any_value = index_in_dim(value, 0, d_value, keepdims=False) if dtypes.is_extended(dtype) else dtype.type(0)
+        (out,) = self.bind(x, any_value, padding_config=config)
         ones = broadcast_in_dim_p.bind(True, shape=aval_of(x).shape, broadcast_dimensions=(), sharding=None)[0]
         (mask,) = self.bind(ones, False, padding_config=config)
         (values,) = broadcast_in_dim_p.bind(value, shape=aval_of(out).shape, broadcast_dimensions=(d,), sharding=None)

@@ -10,7 +10,6 @@ from ferax._src.ops.static import canonical_shape
 from ferax._src.runtime.transfer import device_put
 from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
-from ferax._src.types.avals import aval_of
 
 
 def as_shape(shape) -> tuple[int, ...]:

@@ -137,8 +137,8 @@ def _cauchy(key, *, shape, dtype):
     return tan(mul(dtype.type(np.pi), sub(u, dtype.type(0.5))))
 
 
-@fused(static=("shape", "dtype"))
 def _maxwell(key, *, shape, dtype):
+    # Two programs: compiled as one, the sum of squares would be rounded differently.
     return norm(normal_(key, shape=(*shape, 3), dtype=dtype), axis=-1)
 
 
@@ -333,14 +333,14 @@ def double_sided_maxwell(key, loc, scale, shape=(), dtype=None):
     key = single(key, "double_sided_maxwell")
     dtype = float_dtype(dtype, "double_sided_maxwell")
     own = sample_shape("double_sided_maxwell", None, loc, scale)
-    return _double_sided_maxwell(key, loc, scale, shape=(as_shape(shape) or own) + own, dtype=dtype)
-
-
-@fused(static=("shape", "dtype"))
-def _double_sided_maxwell(key, loc, scale, *, shape, dtype):
+    shape = (as_shape(shape) or own) + own
     maxwell_key, sign_key = fresh(key)
-    lengths = _maxwell(maxwell_key, shape=shape, dtype=dtype)
-    signs = signs_(sign_key, shape=shape, dtype=dtype)
+    return _signed(sign_key, _maxwell(maxwell_key, shape=shape, dtype=dtype), loc, scale)
+
+
+@fused
+def _signed(key, lengths, loc, scale):
+    signs = signs_(key, shape=lengths.shape, dtype=np.dtype(lengths.dtype))
     return jnp_add(jnp_multiply(mul(signs, lengths), scale), loc)
 
 

@@ -74,7 +74,7 @@ class KeyDType(dtypes.ExtendedDType):
         return key_dtype_named, (self._impl.name,)
 
 
-threefry_impl = PRNGImpl(
+threefry_impl = PRNGImpl(  # type: ignore[call-arg]  # mypy counts __repr__ as a field
     (2,), threefry.threefry_seed, threefry.threefry_split, threefry.threefry_random_bits, threefry.threefry_fold_in,
     "threefry2x32", "fry")
 

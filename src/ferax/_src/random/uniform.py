@@ -92,8 +92,9 @@ def unit(key, *, shape, dtype):
 def uniform_between(key, minval, maxval, *, shape, dtype):
     """Uniform numbers in [minval, maxval); the bounds broadcast to the shape."""
     low, high = parameter(minval, dtype, len(shape)), parameter(maxval, dtype, len(shape))
+    width = sub(high, low) if isinstance(low, Array) or isinstance(high, Array) else high - low
     # Rounding of the product may lead to just below ``minval``.
-    return maximum(low, add(mul(unit(key, shape=shape, dtype=dtype), sub(high, low)), low))
+    return maximum(low, add(mul(unit(key, shape=shape, dtype=dtype), width), low))
 
 
 # --- integers -----------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray
 from ferax._src.types.shardings import Index, SingleDeviceSharding
+from ferax._src.util.tracebacks import api_boundary
 
 # --- signatures ---------------------------------------------------------------------------------
 
@@ -179,6 +180,8 @@ class ArrayImpl(Array):
         return value.copy() if copy else value
 
     def __bool__(self) -> bool:
+        if self._sig.physical is not self.aval:
+            raise TypeError(f"an array of dtype {self.aval.dtype} cannot be converted to a boolean: its elements are no numbers")
         size = self.aval.size
         if size != 1:
             if size == 0:
@@ -230,8 +233,8 @@ class ArrayImpl(Array):
         if not self.aval.ndim:
             raise TypeError("iteration over a 0-d array")
         sig = self._sig
-        if sig.single and sig.physical is self.aval and buffers.platform(self._buf) == "cpu":
-            return self._rows(self._value)
+        if sig.single and buffers.platform(self._buf) == "cpu":
+            return self._rows(self._value if sig.physical is self.aval else self._fetch())
         return (self[i] for i in range(self.aval.shape[0]))     # type: ignore[index]
 
     def _rows(self, value: np.ndarray):
@@ -450,6 +453,12 @@ class ArrayImpl(Array):
     def __cuda_array_interface__(self) -> dict:
         buffers.check_alive(self._buf)
         return self._buf.__cuda_array_interface__
+
+
+for _name in ("__array__", "__bool__", "__int__", "__float__", "__complex__", "__index__", "item", "tolist", "tobytes", "__iter__",
+              "__repr__", "__str__", "__format__", "copy", "__copy__", "__deepcopy__", "__reduce__", "block_until_ready",
+              "copy_to_host_async", "devices", "__dlpack__"):
+    setattr(ArrayImpl, _name, api_boundary(vars(ArrayImpl)[_name]))
 
 
 def _unpickle(value: np.ndarray, dtype, weak_type: bool) -> ArrayImpl:

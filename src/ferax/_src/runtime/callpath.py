@@ -24,6 +24,7 @@ from ferax._src.tracing.core import eval_trace, state
 from ferax._src.types.pytree_registry import PyTreeDef, registry
 from ferax._src.types.pytrees import tree_flatten
 from ferax._src.util import caches, config
+from ferax._src.util.tracebacks import filter_at_exit
 
 _trace_context = config.trace_context
 _mark = config.mark
@@ -120,47 +121,54 @@ def _plain_call(table: dict, miss):
 
     def call(x=_MISSING, /, *rest, **kwargs):
         nonlocal last, last_one, flat
-        if type(x) is ArrayImpl and not rest and not kwargs and state.trace is eval_trace:
-            seen, count, sig, execute, handlers, out_sig = last_one
-            if x._sig is sig and seen is _mark.value and count == config.changes:
+        try:
+            if type(x) is ArrayImpl and not rest and not kwargs and state.trace is eval_trace:
+                seen, count, sig, execute, handlers, out_sig = last_one
+                if x._sig is sig and seen is _mark.value and count == config.changes:
+                    try:
+                        return ArrayImpl(execute([x._buf]).consume_with_handlers(handlers)[0], out_sig)
+                    except Exception as error:
+                        raise failure(error, [x._buf]) from None
+            args = () if x is _MISSING else (x, *rest)
+            if state.trace is not eval_trace:
+                return miss(args, kwargs)[0]
+            mark, changes = _mark.value, config.changes     # before the values are read: see `config.Marked`
+            given, tree = None, _FLAT
+            leaves: Any = args
+            if flat and not kwargs:
                 try:
-                    return ArrayImpl(execute([x._buf]).consume_with_handlers(handlers)[0], out_sig)
-                except Exception as error:
-                    raise failure(error, [x._buf]) from None
-        args = () if x is _MISSING else (x, *rest)
-        if state.trace is not eval_trace:
-            return miss(args, kwargs)[0]
-        mark, changes = _mark.value, config.changes     # before the values are read: see `config.Marked`
-        given, tree = None, _FLAT
-        leaves: Any = args
-        if flat and not kwargs:
-            try:
-                sigs = list(map(_signature_of, args))
-            except AttributeError:
-                flat = False
-        if not flat or kwargs:
-            leaves, tree = _flatten((args, kwargs) if kwargs else args, None)
-            for x in leaves:
-                if type(x) is not ArrayImpl:    # numbers, NumPy arrays, tracers, or what is no value at all
-                    given, leaves = leaves, _arrays_of(leaves)
-                    if leaves is None:
-                        return miss(args, kwargs)[0]
-                    break
-            sigs = list(map(_signature_of, leaves))
-        seen, count, seen_tree, seen_sigs, entry = last
-        if (sigs != seen_sigs or (tree is not seen_tree and tree != seen_tree) or seen is not mark
-                or count != changes):
-            key = (_trace_context(), tree, *sigs)
-            entry = table.get(key)
-            if entry is None:
-                return _missed(table, key, miss, args, kwargs)
-            last = mark, changes, tree, sigs, entry
-            if tree is _FLAT and len(sigs) == 1 and entry.one is not None:
-                last_one = mark, changes, *sigs, *entry.one
-            flat = len(leaves) == len(args) and all(type(x) is ArrayImpl for x in args)
-        if given is not None and entry.donates:
-            leaves = _own_arrays(given, leaves)
-        return entry.run(list(map(_buffer_of, leaves)), leaves)
+                    sigs = list(map(_signature_of, args))
+                except AttributeError:
+                    flat = False
+            if not flat or kwargs:
+                try:
+                    leaves, tree = _flatten((args, kwargs) if kwargs else args, None)
+                except ValueError:              # keys that cannot be sorted: says so in the user's terms
+                    tree_flatten((args, kwargs))
+                for x in leaves:
+                    if type(x) is not ArrayImpl:    # numbers, NumPy arrays, tracers, or what is no value at all
+                        given, leaves = leaves, _arrays_of(leaves)
+                        if leaves is None:
+                            return miss(args, kwargs)[0]
+                        break
+                sigs = list(map(_signature_of, leaves))
+            seen, count, seen_tree, seen_sigs, entry = last
+            if (sigs != seen_sigs or (tree is not seen_tree and tree != seen_tree) or seen is not mark
+                    or count != changes):
+                key = (_trace_context(), tree, *sigs)
+                entry = table.get(key)
+                if entry is None:
+                    return _missed(table, key, miss, args, kwargs)
+                last = mark, changes, tree, sigs, entry
+                if tree is _FLAT and len(sigs) == 1 and entry.one is not None:
+                    last_one = mark, changes, *sigs, *entry.one
+                flat = len(leaves) == len(args) and all(type(x) is ArrayImpl for x in args)
+            if given is not None and entry.donates:
+                leaves = _own_arrays(given, leaves)
+            return entry.run(list(map(_buffer_of, leaves)), leaves)
+        except Exception as e:
+            filter_at_exit(e)
+            raise
 
     def clear():
         nonlocal last, last_one
@@ -187,30 +195,37 @@ def _own_arrays(given: list, arrays: list) -> list:
 
 def _static_call(table: dict, miss, static_argnums: tuple[int, ...], static_argnames: frozenset):
     def call(*args, **kwargs):
-        if state.trace is not eval_trace:
-            return miss(args, kwargs)[0]
-        count = len(args)
-        places = {i + count if i < 0 else i for i in static_argnums}
-        dynamic = tuple([a for i, a in enumerate(args) if i not in places])
-        static = [(i, type(a), a) for i, a in enumerate(args) if i in places]
-        named = kwargs
-        if kwargs:
-            static += [(k, type(v), v) for k, v in sorted(kwargs.items()) if k in static_argnames]
-            named = {k: v for k, v in kwargs.items() if k not in static_argnames}
-        leaves, tree = _flatten((dynamic, named), None)
-        arrays = _arrays_of(leaves)
-        if arrays is None:
-            return miss(args, kwargs)[0]
-        key = (_trace_context(), tree, tuple(static), *[x._sig for x in arrays])
         try:
-            entry = table.get(key)
-        except TypeError:                       # unhashable: the miss function says so in the user's terms
-            return miss(args, kwargs)[0]
-        if entry is None:
-            return _missed(table, key, miss, args, kwargs)
-        if entry.donates:
-            arrays = _own_arrays(leaves, arrays)
-        return entry.run([x._buf for x in arrays], arrays)
+            if state.trace is not eval_trace:
+                return miss(args, kwargs)[0]
+            count = len(args)
+            places = {i + count if i < 0 else i for i in static_argnums}
+            dynamic = tuple([a for i, a in enumerate(args) if i not in places])
+            static = [(i, type(a), a) for i, a in enumerate(args) if i in places]
+            named = kwargs
+            if kwargs:
+                static += [(k, type(v), v) for k, v in sorted(kwargs.items()) if k in static_argnames]
+                named = {k: v for k, v in kwargs.items() if k not in static_argnames}
+            try:
+                leaves, tree = _flatten((dynamic, named), None)
+            except ValueError:
+                tree_flatten((dynamic, named))
+            arrays = _arrays_of(leaves)
+            if arrays is None:
+                return miss(args, kwargs)[0]
+            key = (_trace_context(), tree, tuple(static), *[x._sig for x in arrays])
+            try:
+                entry = table.get(key)
+            except TypeError:                       # unhashable: the miss function says so in the user's terms
+                return miss(args, kwargs)[0]
+            if entry is None:
+                return _missed(table, key, miss, args, kwargs)
+            if entry.donates:
+                arrays = _own_arrays(leaves, arrays)
+            return entry.run([x._buf for x in arrays], arrays)
+        except Exception as e:
+            filter_at_exit(e)
+            raise
 
     return call
 

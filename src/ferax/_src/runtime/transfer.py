@@ -336,7 +336,7 @@ def _along(prefix, tree, what: str, is_leaf=None) -> list:
 
 
 def device_get(x):
-    """A pytree with its arrays as NumPy arrays; other leaves stay as they are.
+    """A pytree with its arrays as NumPy arrays; other leaves, and arrays of keys, stay as they are.
 
     Transfers start for all leaves before the first one is waited for.
     """
@@ -348,6 +348,8 @@ def device_get(x):
 
 
 def _get(leaf):
+    if type(leaf) is ArrayImpl and leaf._sig.physical is not leaf.aval:
+        return leaf                             # keys: NumPy has no such dtype
     if isinstance(leaf, core.Array):
         return np.asarray(leaf)
     convert = getattr(leaf, "__array__", None)

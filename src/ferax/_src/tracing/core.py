@@ -21,6 +21,7 @@ from ferax._src.ir.jaxpr import Effects, no_effects
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
 from ferax._src.util import errors
+from ferax._src.util.tracebacks import api_boundary
 
 
 class Array:
@@ -147,10 +148,23 @@ class Tracer(Array):
         return f"{type(self).__name__}<{self.aval}>"
 
     def __format__(self, spec: str) -> str:
-        return format(repr(self), spec)
+        value = self.concrete_value()
+        if value is not None and spec:
+            return format(value, spec)
+        try:
+            return format(repr(self), spec)
+        except ValueError:                      # a format for numbers
+            raise errors.ConcretizationTypeError(
+                self, f"it was to be formatted with the format {spec!r}; to print values when the program runs, use "
+                "debug.print") from None
 
     def __reduce__(self):
         raise errors.ConcretizationTypeError(self, "it was pickled")
+
+
+for _name in ("__bool__", "__int__", "__float__", "__complex__", "__index__", "__array__", "item", "tolist", "__format__",
+              "__reduce__"):
+    setattr(Tracer, _name, api_boundary(vars(Tracer)[_name]))
 
 
 def escaped_tracer_error(tracer: Tracer) -> Exception:

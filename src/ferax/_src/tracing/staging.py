@@ -24,14 +24,14 @@ _SCALARS = (int, float, bool, complex)
 class JaxprTracer(Tracer):
     """A variable of the jaxpr being written."""
 
-    __slots__ = ("var", "eqn")
+    __slots__ = ("_var", "eqn")
 
     _trace: JaxprTrace
 
     def __init__(self, trace: JaxprTrace, var: Var, eqn: Eqn | None = None):
         self._trace = trace
         self.aval = var.aval
-        self.var = var
+        self._var = var
         self.eqn = eqn                          # what computed it; None for an input
 
     def _origin(self) -> str:
@@ -41,7 +41,7 @@ class JaxprTracer(Tracer):
             where = source_info.summarize(self.eqn.source)
             return f"the result of `{self.eqn.primitive.name}` at {where}"
         at = f" at {debug.func_location}" if debug.func_location else ""
-        index = trace.invars.index(self.var) if self.var in trace.invars else None
+        index = trace.invars.index(self._var) if self._var in trace.invars else None
         if index is not None and debug.arg_names is not None and index < len(debug.arg_names):
             return f"the argument {debug.arg_names[index]} of {debug.func_name}{at}, traced for {debug.transform}"
         return f"an input of {debug.func_name}{at}, traced for {debug.transform}"
@@ -70,7 +70,7 @@ class JaxprTrace(Trace):
     def atom(self, value) -> Atom:
         """The variable or literal for a value given to an operation."""
         if type(value) is JaxprTracer and value._trace is self:
-            return value.var
+            return value._var
         kind = type(value)
         if kind in _SCALARS or (isinstance(value, np.generic) and value.dtype.names is None):
             return Literal(value, aval_of(value))
@@ -90,7 +90,7 @@ class JaxprTrace(Trace):
     def process(self, primitive: Primitive, args, params) -> list:
         if primitive.splices:
             return self.splice(params["jaxpr"], args)
-        invars = [x.var if type(x) is JaxprTracer and x._trace is self else self.atom(x) for x in args]
+        invars = [x._var if type(x) is JaxprTracer and x._trace is self else self.atom(x) for x in args]
         avals = tuple([v.aval for v in invars])
         out_avals = abstract_eval(primitive, avals, params)
         effects = primitive.effects_of(*avals, **params) if primitive.has_effects else no_effects
@@ -114,7 +114,7 @@ class JaxprTrace(Trace):
         for var, value in zip(jaxpr.constvars, closed.consts):
             env[var] = self.atom(value)
         for var, value in zip(jaxpr.invars, args):
-            env[var] = value.var if type(value) is JaxprTracer and value._trace is self else self.atom(value)
+            env[var] = value._var if type(value) is JaxprTracer and value._trace is self else self.atom(value)
         where = source_info.current() if state.source is None else state.source or None
         scope = state.name_stack
         eqns = self.eqns

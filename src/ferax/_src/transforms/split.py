@@ -70,7 +70,7 @@ class _Splitter:
         self.closed = closed
         self.jaxpr: Jaxpr = closed.jaxpr
         self.unknown_in = list(unknown_in)
-        self.force = set(i for i, f in enumerate(force_unknown_out) if f)
+        self.force = {i for i, f in enumerate(force_unknown_out) if f}
         self.saveable = saveable
 
     def split(self) -> Split:

@@ -65,6 +65,7 @@ from ferax._src.types.pytree_registry import (  # noqa: F401
     registry,
     static,
 )
+from ferax._src.util.tracebacks import filter_at_exit
 
 Leaf = Any
 PyTree = Any
@@ -203,10 +204,14 @@ def tree_map(
     >>> tree_map(lambda x, y: x + y, {'a': 1, 'b': [2]}, {'a': 10, 'b': [20]})
     {'a': 11, 'b': [22]}
     """
-    leaves, treedef = tree_flatten(tree, is_leaf)
-    if not rest:
-        return treedef.unflatten(map(f, leaves))
-    return treedef.unflatten(map(f, leaves, *_align("tree_map", tree, treedef, rest, is_leaf)))
+    try:
+        leaves, treedef = tree_flatten(tree, is_leaf)
+        if not rest:
+            return treedef.unflatten(map(f, leaves))
+        return treedef.unflatten(map(f, leaves, *_align("tree_map", tree, treedef, rest, is_leaf)))
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def _align(

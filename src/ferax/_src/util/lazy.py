@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import FunctionType
 
 
 class LazyModule:
@@ -19,6 +20,18 @@ class LazyModule:
         value = getattr(importlib.import_module(self.__name__), name)
         setattr(self, name, value)
         return value
+
+
+def _at_the_door(value, package: str, name: str):
+    """What is handed out for a name: functions with ferax's frames filtered out of the exceptions that leave them."""
+    if type(value) is not FunctionType:
+        return value
+    tracebacks = importlib.import_module("ferax._src.util.tracebacks")  # lazy: loads jaxlib
+    if tracebacks.is_boundary(value):
+        return value
+    public = tracebacks.api_boundary(value)
+    public.__module__, public.__name__, public.__qualname__ = package, name, name        # where pickle finds it
+    return public
 
 
 def lazy_names(package: str, table: dict[str, str], submodules: str = "", constants: dict | None = None,
@@ -49,7 +62,7 @@ def lazy_names(package: str, table: dict[str, str], submodules: str = "", consta
             if first is not None:
                 importlib.import_module(first)
             module, attribute = home[name]
-            value = getattr(importlib.import_module(module), attribute)
+            value = _at_the_door(getattr(importlib.import_module(module), attribute), package, name)
         elif name in children:
             value = importlib.import_module(f"{package}.{name}")
         elif name in constants:

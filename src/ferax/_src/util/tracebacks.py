@@ -53,6 +53,24 @@ def api_boundary(fn: F) -> F:
     return boundary  # type: ignore[return-value]
 
 
+def filter_at_exit(e: Exception) -> None:
+    """What `api_boundary` does to an exception, for functions too hot for a wrapper.
+
+    A ``try`` costs nothing while nothing raises::
+
+        except Exception as e:
+            filter_at_exit(e)
+            raise
+    """
+    if not _below_another_boundary():
+        filter_exception(e)
+
+
+def is_boundary(fn: object) -> bool:
+    """Whether a function filters the exceptions that leave it."""
+    return getattr(fn, "__code__", None) is _BOUNDARY or getattr(fn, "filters_tracebacks", False)
+
+
 def _code_of_boundary() -> CodeType:
     return api_boundary(lambda: None).__code__  # type: ignore[attr-defined]
 

@@ -1,44 +1,29 @@
-"""Activation functions, and softmax and its kin.
+"""Activation functions: functions of one number, applied to each element.
 
 Each is composed of operations so that all its derivatives are right, at the joints of pieces too: the pieces are chosen
 with ``select``, whose derivative is that of the piece chosen, and what overflows is kept out of the piece not chosen.
 Called eagerly each is one program.
-
-`softmax` and `log1mexp` have derivatives of their own: they need less than what their definitions would give.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-
-import numpy as np
 
 from ferax._src.control.custom_jvp import custom_jvp
-from ferax._src.control.stop_gradient import stop_gradient
-from ferax._src.numpy import reductions
-from ferax._src.numpy.fusing import fused_optional
 from ferax._src.numpy.joining import split
-from ferax._src.numpy.logsumexp import logsumexp
-from ferax._src.numpy.reductions import axes_of, check_where
-from ferax._src.numpy.util import (
-    check_arraylike_or_none, choose, const, ensure_arraylike, promote_args_inexact, promote_dtypes_inexact)
-from ferax._src.ops.broadcasting import expand_dims, reduce_sum
-from ferax._src.ops.compare import eq, ge, gt, le, lt
+from ferax._src.numpy.util import const, ensure_arraylike, promote_args_inexact, promote_dtypes_inexact
+from ferax._src.ops.compare import ge, gt, le, lt
 from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.elementwise import abs as ops_abs
 from ferax._src.ops.elementwise import (
-    add, div, exp, expm1, integer_pow, log, log1p, logistic, max as ops_max, min as ops_min, mul, neg, rsqrt, sqrt, square, sub,
+    add, div, exp, expm1, integer_pow, log, log1p, logistic, max as ops_max, min as ops_min, mul, neg, sqrt, square,
     tanh as ops_tanh)
 from ferax._src.ops.elementwise_special import erfc
-from ferax._src.ops.reduce import reduce_max
 from ferax._src.ops.select import select_n
-from ferax._src.ops.shape import broadcasted_iota
-from ferax._src.ops.static import as_static_int, normalize_axis
-from ferax._src.runtime.fused import fused, is_eager
+from ferax._src.ops.static import normalize_axis
+from ferax._src.runtime.fused import fused, is_eager, of_one_array
 from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
-from ferax._src.util import config
 
 _SELU_ALPHA = 1.6732632423543772848170429916717     # Klambauer et al. 2017, arXiv:1706.02515, equation (14)
 _SELU_SCALE = 1.0507009873554804934193349852946
@@ -47,7 +32,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 def _activation(fun):
     """A function of one array: checks it, and runs as one program eagerly."""
     name = fun.__name__
-    program = fused(fun)
+    program = of_one_array(fun)
 
     def call(x):
         if not isinstance(x, Array):
@@ -60,7 +45,7 @@ def _activation(fun):
     return call
 
 
-def _inexact(x, weak: bool = False):
+def inexact(x, weak: bool = False):
     """Integers as floats: of the default width, or ``weak`` as next to a Python number."""
     if dtypes.kind_of(x.dtype) in "fc":
         return x
@@ -122,7 +107,7 @@ def relu6(x):
     -------
     array of floats; the derivative at 0 and at 6 is 0
     """
-    x = _inexact(x, weak=True)
+    x = inexact(x, weak=True)
     return select_n(ge(x, const(x, 6)), _ramp(x), const(x, 6))
 
 
@@ -220,7 +205,7 @@ def selu(x):
     ----------
     Klambauer et al. 2017, arXiv:1706.02515.
     """
-    x = _inexact(x)
+    x = inexact(x)
     return mul(_elu(x, _SELU_ALPHA), _SELU_SCALE)
 
 
@@ -259,7 +244,7 @@ def softplus(x):
     -------
     array
     """
-    return _softplus(_inexact(x))
+    return _softplus(inexact(x))
 
 
 @_activation
@@ -274,7 +259,7 @@ def log_sigmoid(x):
     -------
     array
     """
-    return neg(_softplus(neg(_inexact(x))))
+    return neg(_softplus(neg(inexact(x))))
 
 
 @_activation
@@ -315,13 +300,13 @@ def mish(x):
     ----------
     Misra 2019, arXiv:1908.08681.
     """
-    x = _inexact(x)
+    x = inexact(x)
     return mul(x, ops_tanh(_softplus(x)))
 
 
 @fused(static=("approximate",))
 def _gelu(x, *, approximate):
-    x = _inexact(x)
+    x = inexact(x)
     x = convert(x, x.dtype)
     if approximate:                                         # Hendrycks and Gimpel 2016, section 2
         inner = mul(add(x, mul(integer_pow(x, 3), 0.044715)), math.sqrt(2 / math.pi))
@@ -360,7 +345,7 @@ def soft_sign(x):
     -------
     array
     """
-    x = _inexact(x)
+    x = inexact(x)
     size = ops_abs(x)
     size = add(size, const(size, 1))
     return div(x, size if size.dtype == x.dtype else convert(size, x.dtype))
@@ -403,7 +388,7 @@ def sparse_plus(x):
     -------
     array
     """
-    x = _inexact(x, weak=True)
+    x = inexact(x, weak=True)
     inner = mul(square(add(x, 1)), 0.25)
     return select_n(le(x, const(x, -1)), select_n(ge(x, const(x, 1)), inner, x), const(x, 0))
 
@@ -420,7 +405,7 @@ def sparse_sigmoid(x):
     -------
     array
     """
-    x = _inexact(x, weak=True)
+    x = inexact(x, weak=True)
     return mul(ops_min(ops_max(add(x, 1), 0), 2), 0.5)
 
 
@@ -460,7 +445,7 @@ def hard_sigmoid(x):
     -------
     array
     """
-    return _hard_sigmoid(_inexact(x, weak=True))
+    return _hard_sigmoid(inexact(x, weak=True))
 
 
 @_activation
@@ -479,14 +464,14 @@ def hard_silu(x):
     ----------
     Howard et al. 2019, arXiv:1905.02244.
     """
-    x = _inexact(x, weak=True)
+    x = inexact(x, weak=True)
     return mul(x, _hard_sigmoid(x))
 
 
 hard_swish = hard_silu
 
 
-# --- of slices ----------------------------------------------------------------------------------
+# --- others -------------------------------------------------------------------------------------
 
 @fused(static=("axis",))
 def _glu(x, *, axis):
@@ -515,203 +500,6 @@ def glu(x, axis=-1):
     if x.shape[axis] % 2:
         raise ValueError(f"glu: axis size must be divisible by 2, got {x.shape[axis]} for axis {axis} of shape {x.shape}")
     return _glu(x, axis=axis)
-
-
-def _softmax_value(x, where, axes):
-    x = _inexact(x)
-    x = convert(x, x.dtype)
-    if where is None:
-        top = _kept(_max(x, axes), axes)
-        terms = exp(sub(x, stop_gradient(top)))
-        return div(terms, _kept(reduce_sum(terms, axes), axes))
-    low = const(x, -np.inf)
-    top = reductions.max(x, axes, keepdims=True, where=where, initial=-np.inf)
-    terms = exp(sub(choose(where, x, low), stop_gradient(top)))
-    out = div(terms, reductions.sum(terms, axes, keepdims=True, where=where))
-    return choose(where, out, const(out, 0))
-
-
-def _max(x, axes):
-    if 0 in x.shape:
-        return reductions.max(x, axes, initial=-np.inf)
-    return reduce_max(x, axes)
-
-
-def _kept(x, axes):
-    return expand_dims(x, axes)
-
-
-@fused_optional(static=("axes",))
-def _softmax_program(x, where, *, axes):
-    return _softmax_value(x, where, axes)
-
-
-def _softmax_fun(axes, x, where):
-    return _softmax_value(x, where, axes)
-
-
-_softmax = custom_jvp(_softmax_fun, nondiff_argnums=(0,))
-
-
-@_softmax.defjvp
-def _softmax_jvp(axes, primals, tangents):
-    # d softmax = y (t - sum(y t)): of all that was computed only the result is needed.
-    (x, where), (t, _) = primals, tangents
-    y = _softmax(axes, x, where)
-    weighted = mul(y, t)
-    if where is not None:
-        weighted = choose(where, weighted, const(weighted, 0))
-    return y, mul(y, sub(t, _kept(reduce_sum(weighted, axes), axes)))
-
-
-def softmax(x, axis=-1, where=None):
-    """``exp(x) / sum(exp(x))``: positive numbers that add up to 1, without overflow.
-
-    Parameters
-    ----------
-    x : array-like
-    axis : int, tuple of int, or None for all axes: over which to add up
-    where : boolean array that broadcasts to ``x``: which elements take part; the others are 0
-
-    Returns
-    -------
-    array of the shape of ``x``
-    """
-    x = ensure_arraylike("softmax", x)
-    where = check_where("softmax", where)
-    axes = axes_of(axis, x.ndim)
-    if is_eager():
-        return _softmax_program(x, where, axes=axes)
-    if config.softmax_custom_jvp.value:
-        return _softmax(axes, _inexact(x), where)
-    return _softmax_value(x, where, axes)
-
-
-@fused_optional(static=("axes",))
-def _log_softmax(x, where, *, axes):
-    x = _inexact(x)
-    x = convert(x, x.dtype)
-    if where is None:
-        shifted = sub(x, stop_gradient(_kept(_max(x, axes), axes)))
-        return sub(shifted, log(_kept(reduce_sum(exp(shifted), axes), axes)))
-    low = const(x, -np.inf)
-    top = reductions.max(x, axes, keepdims=True, where=where, initial=-np.inf)
-    shifted = sub(choose(where, x, low), stop_gradient(top))
-    out = sub(shifted, log(reductions.sum(exp(shifted), axes, keepdims=True, where=where)))
-    return choose(where, out, low)
-
-
-def log_softmax(x, axis=-1, where=None):
-    """Logarithm of the softmax: ``x - log(sum(exp(x)))``, without overflow.
-
-    Parameters
-    ----------
-    x, axis, where : as of `softmax`; the elements that do not take part are minus infinity
-
-    Returns
-    -------
-    array of the shape of ``x``
-    """
-    x = ensure_arraylike("log_softmax", x)
-    return _log_softmax(x, check_where("log_softmax", where), axes=axes_of(axis, x.ndim))
-
-
-def logmeanexp(x, axis=None, where=None, keepdims=False):
-    """``log(mean(exp(x)))``, without overflow.
-
-    Parameters
-    ----------
-    x : array-like
-    axis : int, tuple of int, or None for all axes
-    where : boolean array that broadcasts to ``x``: which elements to take
-    keepdims : whether the axes stay, with size 1
-
-    Returns
-    -------
-    array
-    """
-    x = ensure_arraylike("logmeanexp", x)
-    out = logsumexp(x, axis=axis, where=where, keepdims=keepdims)
-    n = reductions.count(x, axis, keepdims, check_where("logmeanexp", where), out.dtype)
-    if type(n) is int:
-        return sub(out, const(out, math.log(n) if n else -np.inf))
-    return sub(out, log(n))
-
-
-@fused_optional(static=("axes", "algorithm"))
-def _standardize(x, mean, variance, epsilon, where, *, axes, algorithm):
-    x = _inexact(x)
-    if mean is None:
-        mean = reductions.mean(x, axes, keepdims=True, where=where)
-    if variance is None:
-        if algorithm == "stable":
-            (centered,) = [sub(*promote_args_inexact("standardize", x, mean))]
-            variance = reductions.mean(square(centered), axes, keepdims=True, where=where)
-        else:
-            squares = reductions.mean(square(x), axes, keepdims=True, where=where)
-            variance = sub(*promote_args_inexact("standardize", squares, square(mean)))
-            variance = ops_max(variance, const(variance, 0))    # rounding may make it negative
-    scale = rsqrt(add(*promote_args_inexact("standardize", variance, epsilon)))
-    centered = sub(*promote_args_inexact("standardize", x, mean))
-    return mul(*promote_args_inexact("standardize", centered, scale))
-
-
-def standardize(x, axis=-1, mean=None, variance=None, epsilon=1e-5, where=None, *, algorithm="fast"):
-    """Shift and scale to mean 0 and variance 1.
-
-    Parameters
-    ----------
-    x : array-like
-    axis : int, tuple of int, or None for all axes
-    mean, variance : those of ``x``, if known; they broadcast to it
-    epsilon : number added to the variance before the root is taken
-    where : boolean array that broadcasts to ``x``: which elements mean and variance are taken of
-    algorithm : "fast" for the mean of squares minus the square of the mean, "stable" for the mean squared distance
-
-    Returns
-    -------
-    array of the shape of ``x``
-    """
-    x = ensure_arraylike("standardize", x)
-    check_arraylike_or_none("standardize", mean, variance, where)
-    if algorithm not in ("fast", "stable"):
-        raise ValueError(f"Unknown algorithm '{algorithm}'. Expected 'fast' or 'stable'.")
-    mean, variance = [None if v is None else ensure_arraylike("standardize", v) for v in (mean, variance)]
-    return _standardize(x, mean, variance, epsilon, check_where("standardize", where), axes=axes_of(axis, x.ndim),
-                        algorithm=algorithm)
-
-
-# --- others -------------------------------------------------------------------------------------
-
-@fused(static=("num_classes", "dtype", "axis"))
-def _one_hot(x, *, num_classes, dtype, axis):
-    shape = (1,) * axis + (num_classes,) + (1,) * (x.ndim - axis)
-    classes = broadcasted_iota(x.dtype, shape, axis)
-    return convert(eq(expand_dims(x, (axis,)), classes), dtype)
-
-
-def one_hot(x, num_classes, *, dtype=None, axis=-1):
-    """Vectors that are 1 at one place and 0 elsewhere.
-
-    Parameters
-    ----------
-    x : array-like of integers: the places; those that are not in range give vectors of zeros
-    num_classes : int: size of the vectors
-    dtype : dtype of the result, by default the default float
-    axis : where in the result the vectors lie
-
-    Returns
-    -------
-    array with one more dimension than ``x``
-    """
-    x = ensure_arraylike("one_hot", np.asarray(x) if isinstance(x, (list, tuple)) else x)
-    if dtypes.kind_of(x.dtype) not in "iu":
-        warnings.warn(f"jax.nn.one_hot input should be integer-typed; got dtype={x.dtype}", DeprecationWarning, stacklevel=2)
-        if dtypes.kind_of(x.dtype) == "b":
-            x = convert(x, dtypes.default_int_dtype())
-    dtype = dtypes.default_float_dtype() if dtype is None else dtypes.check_user_dtype(dtype, "one_hot")
-    return _one_hot(x, num_classes=as_static_int(num_classes, "num_classes"), dtype=dtype,
-                    axis=normalize_axis(axis, x.ndim + 1))
 
 
 @fused
@@ -743,5 +531,5 @@ def log1mexp(x):
     ----------
     Maechler 2012, "Accurately computing log(1 - exp(-|a|))".
     """
-    x = _inexact(ensure_arraylike("log1mexp", x))
+    x = inexact(ensure_arraylike("log1mexp", x))
     return _log1mexp_program(x) if is_eager() else _log1mexp(x)
