@@ -153,7 +153,7 @@ class Case:
                 sets.append({i: 0 for i in subset})
                 if any(last.values()):
                     sets.append(last)
-                if n == 2 and any(last.values()):
+                if n == 2 and len(mapped) < 4 and any(last.values()):
                     sets.append({subset[0]: 0, subset[1]: last[subset[1]]})
         return sets
 

@@ -40,8 +40,8 @@ def case(name: str, *args: Arg, params=None, fn=None, **options) -> None:
 
 # --- elementwise --------------------------------------------------------------------------------
 
-def row(name: str, oracle, arity: int = 1, low=-2.0, high=2.0, *, kinds=FLOATS, diff=None, ranges=None, shapes=None,
-        complex_range=None, linear=(), **options) -> None:
+def row(name: str, oracle, arity: int = 1, low=-2.0, high=2.0, *, kinds=FLOATS, diff=None, ranges=None,
+        linear=False, **options) -> None:
     """Enter the cases of an elementwise operation: float64, or the first of ``kinds``, and complex128 if it takes that.
 
     ``ranges`` are intervals of single operands; ``diff`` the operands to differentiate by, by default all.
@@ -50,15 +50,13 @@ def row(name: str, oracle, arity: int = 1, low=-2.0, high=2.0, *, kinds=FLOATS, 
     spans = [(ranges or {}).get(i, (low, high)) for i in range(arity)]
     args = [Arg(SHAPE, *span) for span in spans]
     real = "float64" in kinds
-    empty = [((0, 3),) * arity, ((),) * arity]
     first = "float64" if real else "complex128" if "complex128" in kinds else kinds[-1]
     active = first in ("float64", "complex128")
-    case(name, *args, oracle=oracle, dtype=first, diff=diff if active else (), linear=bool(linear) and active,
-         kinds=tuple([k for k in kinds if k != first]), shapes=tuple([*empty, *(shapes or ())]), **options)
+    case(name, *args, oracle=oracle, dtype=first, diff=diff if active else (), linear=linear and active,
+         kinds=tuple([k for k in kinds if k != first]), shapes=(((0, 3),) * arity, ((),) * arity), **options)
     if real and "complex128" in kinds:
-        spans = [complex_range] * arity if complex_range else spans
         label = {"label": "-".join(filter(None, [options.pop("label", ""), "complex"]))}
-        case(name, *[Arg((3,), *span) for span in spans], oracle=oracle, dtype="complex128", diff=diff, linear=bool(linear),
+        case(name, *[Arg((3,), *span) for span in spans], oracle=oracle, dtype="complex128", diff=diff, linear=linear,
              **{**options, **label})
 
 
@@ -77,10 +75,6 @@ def away_from_zero(x):
     return np.trunc(x + np.copysign(0.5, x))
 
 
-def complex_sign(x):
-    return x / np.abs(x) if x.dtype.kind == "c" else np.sign(x)
-
-
 def clz(x):
     return np.array([bits_of(x) - int(v).bit_length() if v >= 0 else 0 for v in x.ravel()], x.dtype).reshape(x.shape)
 
@@ -94,17 +88,17 @@ def mulhi(x, y):
     return np.array(flat, object).astype(x.dtype).reshape(x.shape)
 
 
-row("neg", np.negative, kinds=NUMBER, linear=(0,))
-row("add", np.add, 2, kinds=NUMBER, linear=(0, 1))
-row("sub", np.subtract, 2, kinds=NUMBER, linear=(0, 1))
-row("mul", np.multiply, 2, kinds=NUMBER, linear=(0, 1), fn=bind("mul", out_dtype=None))
-row("div", truncated_quotient, 2, kinds=NUMBER, ranges={1: (1, 3)}, linear=(0,), tolerance=5)
+row("neg", np.negative, kinds=NUMBER, linear=True)
+row("add", np.add, 2, kinds=NUMBER, linear=True)
+row("sub", np.subtract, 2, kinds=NUMBER, linear=True)
+row("mul", np.multiply, 2, kinds=NUMBER, linear=True, fn=bind("mul", out_dtype=None))
+row("div", truncated_quotient, 2, kinds=NUMBER, ranges={1: (1, 3)}, linear=True, tolerance=5)
 row("rem", np.fmod, 2, kinds=INTS + FLOATS, ranges={0: (4.3, 5.9), 1: (3.1, 3.9)}, tolerance=5)
 row("max", np.maximum, 2, kinds=ANY)
 row("min", np.minimum, 2, kinds=ANY)
 row("abs", np.abs, kinds=SIGNED + INEXACT, low=0.3)
-row("sign", complex_sign, kinds=INTS + FLOATS)
-case("sign", Arg((2, 3)), oracle=complex_sign, dtype="complex128", label="complex")
+row("sign", np.sign, kinds=INTS + FLOATS)
+case("sign", Arg((2, 3)), oracle=np.sign, dtype="complex128", label="complex")
 row("floor", np.floor, low=0.2, high=0.8)
 row("ceil", np.ceil, low=0.2, high=0.8)
 row("round", away_from_zero, low=0.1, high=0.4, fn=bind("round", rounding_method=RoundingMethod.AWAY_FROM_ZERO))
@@ -132,12 +126,12 @@ for name, oracle, low, high in (
     row(name, oracle, low=low, high=high, kinds=INEXACT, tolerance=3)
 row("tanh", np.tanh, low=-1.0, high=1.0, kinds=("float64",), fn=bind("tanh", accuracy=AccuracyMode.HIGHEST), label="accurate")
 row("atan2", np.arctan2, 2, low=0.3, tolerance=2)
-row("real", np.real, kinds=COMPLEX, linear=(0,))
-row("imag", np.imag, kinds=COMPLEX, linear=(0,))
-row("conj", np.conj, kinds=COMPLEX, linear=(0,), fn=bind("conj", input_dtype=np.dtype("complex64")))
-row("conj", lambda x: x + 0j, kinds=("float32", "float64"), linear=(0,), fn=bind("conj", input_dtype=np.dtype("float32")),
+row("real", np.real, kinds=COMPLEX, linear=True)
+row("imag", np.imag, kinds=COMPLEX, linear=True)
+row("conj", np.conj, kinds=COMPLEX, linear=True, fn=bind("conj", input_dtype=np.dtype("complex64")))
+row("conj", lambda x: x + 0j, kinds=("float32", "float64"), linear=True, fn=bind("conj", input_dtype=np.dtype("float32")),
     label="real")
-row("complex", lambda x, y: x + 1j * y, 2, kinds=("float32", "float64"), linear=(0, 1))
+row("complex", lambda x, y: x + 1j * y, 2, kinds=("float32", "float64"), linear=True)
 row("erf", scipy.special.erf)
 row("erfc", scipy.special.erfc)
 row("erf_inv", scipy.special.erfinv, low=-0.8, high=0.8, tolerance=3)
@@ -425,10 +419,6 @@ for name, combine, kinds, linear, linear_if_unique in (
 
 # --- reductions ---------------------------------------------------------------------------------
 
-def of(ufunc):
-    return lambda x, axes: ufunc.reduce(x, axis=axes)
-
-
 for name, ufunc, kinds in (("reduce_prod", np.multiply, NUMBER), ("reduce_max", np.maximum, ANY), ("reduce_min", np.minimum, ANY)):
     for axes in ((0,), (1,), (0, 2)):
         case(name, Arg((2, 3, 4), distinct=True), params={"axes": axes}, oracle=lambda x, a=axes, u=ufunc: u.reduce(x, axis=a, dtype=x.dtype),
@@ -462,7 +452,7 @@ for label, reverse, shape, axis in (("forward", False, (4, 3), 0), ("reverse", T
                                ("cummin", np.minimum, REAL), ("cumlogsumexp", np.logaddexp, FLOATS)):
         case(name, Arg(shape, distinct=True), params={"axis": axis, "reverse": reverse}, oracle=along(ufunc), diff=(0,), label=label,
              linear=name == "cumsum", kinds=kinds if first else (), shapes=(((3, 0),), ((0, 2),)) if first else (), tolerance=5,
-             second=label != "odd-reverse" and (label != "odd" or name != "cumlogsumexp"))
+             second=label in ("forward", "one") or name == "cumprod" and label == "odd")
 for name, ufunc in (("cumsum", np.add), ("cumprod", np.multiply), ("cummax", np.maximum)):
     case(name, Arg((4,)), params={"axis": 0, "reverse": False}, oracle=ufunc.accumulate, dtype="complex128", diff=(0,), label="complex")
 
@@ -503,10 +493,17 @@ case("sort", Arg((6,), 0, 2, "int32"), Arg((6,), distinct=True), Arg((6,)), para
      diff=(1, 2), label="keys", oracle=lambda k, x, y: [a[np.lexsort((x, k))] for a in (k, x, y)])
 case("sort", Arg((5 + 2,), values=[np.nan, 1.0, -np.inf, 0.0, -0.0, np.inf, np.nan]), oracle=np.sort, label="nan",
      params={"dimension": 0, "is_stable": True, "num_keys": 1})
+
+
+def largest(k, axis):
+    def oracle(x):
+        order = np.argsort(-x.astype(np.float64), axis, kind="stable").take(range(k), axis)
+        return [np.take_along_axis(x, order, axis), order.astype(np.int32)]
+    return oracle
+
+
 for label, axis in (("first", 0), ("last", 1)):
-    case("top_k", Arg((4, 3), distinct=True), params={"k": 2, "axis": axis}, diff=(0,), label=label,
-         oracle=lambda x, a=axis: [np.take_along_axis(x, i, a) if j == 0 else i.astype(np.int32)
-                                   for j, i in enumerate([np.take(np.argsort(-x.astype(float) if x.dtype.kind in "u" else -x, a, kind="stable"), range(2), a)] * 2)],
+    case("top_k", Arg((4, 3), distinct=True), params={"k": 2, "axis": axis}, oracle=largest(2, axis), diff=(0,), label=label,
          kinds=("int32", "uint8", *FLOATS) if axis else ())
 case("top_k", Arg((3,)), params={"k": 0, "axis": 0}, diff=(0,), oracle=lambda x: [x[:0], np.zeros(0, np.int32)], label="none")
 

@@ -62,10 +62,10 @@ def first(x, y):
 
 called = jit(body)
 case("jit", called, X, X, oracle=body_in_numpy, diff=(0, 1), linear=True)
-case("jit", nested(called), X, X, oracle=first, diff=(0, 1), linear=True, label="nested", reaches=KNOWN)
+case("jit", nested(called), X, X, oracle=first, diff=(0, 1), linear=True, label="nested", reaches=KNOWN, mapped=(0,))
 saved = checkpoint(body)
 case("checkpoint", saved, X, X, oracle=body_in_numpy, diff=(0, 1), linear=True, reaches=("partial_eval",))
-case("checkpoint", nested(saved), X, X, oracle=first, diff=(0, 1), linear=True, label="nested", reaches=KNOWN)
+case("checkpoint", nested(saved), X, X, oracle=first, diff=(0, 1), linear=True, label="nested", reaches=KNOWN, mapped=(0,))
 
 
 @lambda f: checkpoint(f, policy=save_only_these_names("sine"), prevent_cse=False)
@@ -104,7 +104,7 @@ def branch(p, x, y):
 case("cond", branch, Arg((), dtype="bool"), X, X, diff=(1, 2), linear=True,
      oracle=lambda p, x, y: [chosen(p, x, y), np.where(p, 2 * y, y * y), np.where(p, np.cos(y), 3 * y)])
 case("cond", nested(branch), Arg((), dtype="bool"), X, X, oracle=lambda *xs: [chosen(*xs)], diff=(1, 2), linear=True, label="nested",
-     reaches=KNOWN)
+     reaches=KNOWN, mapped=(0, 1))
 case("cond", lambda i, x: switch(i, [sin, cos, neg], x), Arg((), -2, 4, "int32"), X, diff=(1,), linear=True, label="switch",
      oracle=lambda i, x: [np.sin, np.cos, np.negative][np.clip(i, 0, 2)](x))
 case("cond", lambda i, x: cond(lt(reduce_sum(x, (0, 1)), i), sin, cos, x), Arg(()), X, diff=(1,), linear=True, label="computed",
@@ -116,7 +116,7 @@ def on_platforms(x, y):
 
 
 case("platform_dependent", on_platforms, X, X, oracle=lambda x, y: [x * np.sin(y), 2 * y, np.cos(y)], diff=(0, 1), linear=True)
-case("platform_dependent", nested(on_platforms), X, X, oracle=first, diff=(0, 1), linear=True, label="nested", reaches=KNOWN)
+case("platform_dependent", nested(on_platforms), X, X, oracle=first, diff=(0, 1), linear=True, label="nested", reaches=KNOWN, mapped=(0,))
 
 # --- loops --------------------------------------------------------------------------------------
 
@@ -144,11 +144,11 @@ def looped(reverse):
 LOOP = Arg((2,), 0.5, 1.5), Arg((2,)), Arg((4, 2))
 forward, backward = step(False), step(True)
 case("scan", forward, *LOOP, oracle=looped(False), diff=(0, 1, 2), linear=True)
-case("scan", backward, *LOOP, oracle=looped(True), diff=(0, 1, 2), linear=True, label="reverse", second=False)
+case("scan", backward, *LOOP, oracle=looped(True), diff=(0, 1, 2), linear=True, label="reverse", second=False, mapped=(1,))
 case("scan", nested(forward), *LOOP, oracle=lambda *xs: looped(False)(*xs)[:1], diff=(0, 1, 2), linear=True, label="nested",
-     reaches=KNOWN, second=False)
+     reaches=KNOWN, second=False, mapped=(0,))
 case("scan", nested(lambda c, a, xs: step(False)(c, a, xs)[2:]), *LOOP, oracle=lambda *xs: looped(False)(*xs)[2:3], diff=(0, 1, 2),
-     label="needs-little", second=False)
+     label="needs-little", second=False, mapped=(2,))
 case("scan", lambda x: list(scan(lambda c, x: (add(c, x), mul(c, x)), np.zeros(3), x, unroll=3)), Arg((4, 3)),
      oracle=lambda x: [x.sum(0), np.stack([x[:i].sum(0) * x[i] for i in range(4)])], diff=(0,), linear=True, label="unrolled")
 case("scan", lambda a, x: list(scan(lambda c, x: (mul(c, x), c), a, x)), Arg((3,)), Arg((0, 3)), diff=(0, 1), label="no-steps",
@@ -172,7 +172,7 @@ def doubled_in_numpy(n, x, y):
 COUNT = Arg((), 1, 4, "int32")
 case("while", doubled, COUNT, X, X, oracle=doubled_in_numpy, diff=(1, 2), reverse=False)
 case("while", nested(doubled), COUNT, X, X, oracle=lambda *xs: doubled_in_numpy(*xs)[:1], diff=(1,), reverse=False, label="nested",
-     reaches=KNOWN)
+     reaches=KNOWN, mapped=(0, 1))
 case("while", nested(lambda n, x, y: doubled(n, x, y)[::-1]), COUNT, X, X, oracle=lambda *xs: doubled_in_numpy(*xs)[1:], diff=(2,),
      reverse=False, label="needs-little", reaches=("dce",))
 REFUSALS.append(Refusal("while", "transpose", lambda: vjp(doubled, np.int32(2), np.ones(2), np.ones(2))[1](2 * [np.ones(2)]),
@@ -322,7 +322,7 @@ for width in (8, 16, 32, 64):
 
     case("random_bits", lambda words, width=width: bind("random_bits", bit_width=width, shape=(4,))(wrap(words)), MANY, oracle=bits,
          label=str(width))
-case("random_gamma", lambda words, a: bind("random_gamma", log_space=False)(wrap(words), a), MANY, Arg((3,), 0.5, 3))
+case("random_gamma", lambda words, a: bind("random_gamma", log_space=False)(wrap(words), a), MANY, Arg((3,), 0.5, 3), mapped=(0,))
 REFUSALS.append(Refusal("random_gamma", "jvp", lambda: jvp(
     lambda a: bind("random_gamma", log_space=True)(wrap(np.zeros(2, np.uint32)), a), (np.ones(()),), (np.ones(()),)),
     NotImplementedError, "cannot be differentiated"))

@@ -2,6 +2,8 @@
 
 import importlib
 import pkgutil
+import re
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,8 @@ import ferax._src.runtime
 import ferax._src.transforms
 from ferax._src.tracing import core
 
-for package in (ferax._src.ops, ferax._src.control, ferax._src.random, ferax._src.runtime, ferax._src.transforms):
+PACKAGES = ferax._src.ops, ferax._src.control, ferax._src.random, ferax._src.runtime, ferax._src.transforms
+for package in PACKAGES:
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
 
@@ -63,6 +66,14 @@ def test_every_primitive_has_a_case():
     names = {p.name for p in core.all_primitives()}
     assert names - covered - set(EXEMPT) == set()
     assert covered <= names and set(EXEMPT) <= names
+
+
+def test_primitives_are_registered_in_the_packages_imported_here():
+    """A primitive elsewhere would not be seen by these tests."""
+    root = Path(ferax._src.ops.__path__[0]).parent
+    registers = re.compile(r"core\.register\(|from ferax\._src\.tracing\.core import (\([^)]*\bregister\b|.*\bregister\b)")
+    found = {path.relative_to(root).parts[0] for path in root.rglob("*.py") if registers.search(path.read_text())}
+    assert found <= {package.__name__.rpartition(".")[2] for package in PACKAGES}
 
 
 @pytest.mark.parametrize("primitive", PRIMITIVES := sorted(core.all_primitives(), key=str), ids=map(str, PRIMITIVES))

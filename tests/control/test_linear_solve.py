@@ -1,4 +1,4 @@
-"""`custom_linear_solve` and `custom_root`: derivatives follow from the equation, whatever the solver."""
+"""`custom_linear_solve`, `custom_root`, `linear_call`: derivatives follow from the equation, whatever the solver."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 import ferax
 import ferax.numpy as jnp
 from ferax import lax
+from ferax._src.control.linear_call import linear_call
 from ferax._src.control.linear_solve import custom_linear_solve, custom_root
 
 A = np.float32([[4, 1], [2, 3]])
@@ -100,6 +101,18 @@ def test_root_of_a_system():
         tangent = lambda g, y: custom_linear_solve(g, y, solver, solver)
         return custom_root(lambda x: a @ x - b, jnp.zeros(2), lambda f, x: plain(a, b), tangent)
     close(ferax.jacrev(system, (0, 1))(A, B), ferax.jacrev(plain, (0, 1))(A, B))
+
+
+def test_linear_call():
+    scale = lambda x, s: linear_call(lambda s, x: x * s, lambda s, ct: 10 * ct * s, s, x)
+    assert scale(2.0, 3.0) == 6 and ferax.jit(scale)(2.0, 3.0) == 6
+    assert ferax.grad(scale)(2.0, 3.0) == 30 and ferax.jvp(lambda x: scale(x, 3.0), (2.0,), (1.0,))[1] == 3
+    assert ferax.linear_transpose(ferax.jit(lambda x: scale(x, 3.0)), 1.0)(1.0)[0] == 30
+    assert ferax.vmap(ferax.grad(scale), (0, None))(B, 3.0).tolist() == [30, 30]
+    with pytest.raises(NotImplementedError, match="with respect to residuals"):
+        ferax.grad(scale, 1)(2.0, 3.0)
+    with pytest.raises(TypeError, match="must match those of linear_args"):
+        linear_call(lambda s, x: x * s, lambda s, ct: (ct, ct), 1.0, 2.0)
 
 
 @pytest.mark.parametrize("call, error, text", [

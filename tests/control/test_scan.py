@@ -231,6 +231,16 @@ def test_fresh_lambdas_share_one_program():
     assert closed[0] is closed[1]
 
 
+def test_rebinding_an_outer_variable_is_seen():
+    scale = 2.0
+
+    def body(c, x):
+        return c + scale * x, None
+    assert lax.scan(body, 0.0, np.float32([1, 2]))[0] == 6
+    scale = 3.0
+    assert lax.scan(body, 0.0, np.float32([1, 2]))[0] == 9
+
+
 # --- bad input ------------------------------------------------------------------------------------
 
 def test_carry_of_another_type():

@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "ferax._src.numpy.linalg": (
-            "cross matmul matrix_norm matrix_transpose multi_dot norm outer tensordot trace vecdot vector_norm"),
+            "cross diagonal matmul matrix_norm matrix_transpose multi_dot norm outer tensordot trace vecdot vector_norm"),
     },
 )

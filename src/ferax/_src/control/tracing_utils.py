@@ -149,7 +149,7 @@ def trace_function(fun, in_tree, in_avals, transform: str, *, kwargs: bool = Fal
 
 def checked_result(x, index: int, out, debug: DebugInfo):
     """A result that is not an array: a number is fine, other things are an error that says where they are."""
-    if hasattr(x, "__jax_array__"):
+    if getattr(x, "__jax_array__", None) is not None:
         return as_array(x)
     try:
         aval_of(x)
@@ -226,7 +226,7 @@ def flatten_arrays(tree, name: str, what: str):
     avals = []
     for i, x in enumerate(leaves):
         if not isinstance(x, Array):
-            if hasattr(x, "__jax_array__"):
+            if getattr(x, "__jax_array__", None) is not None:
                 leaves[i] = x = as_array(x)
             else:
                 try:

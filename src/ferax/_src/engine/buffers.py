@@ -165,6 +165,11 @@ def to_numpy(buffer: Any) -> np.ndarray:
         if dtype not in _SUB_BYTE and 0 not in aval.shape:
             buffer.block_until_ready()
             return np.asarray(_Memory(buffer, _BITS_VIEW[dtype.itemsize], aval.shape)).view(dtype)
+    return copy_to_numpy(buffer)
+
+
+def copy_to_numpy(buffer: Any) -> np.ndarray:
+    """`to_numpy` that also knows memory with strides of its own, as DLPack may bring it."""
     if SINCE_0_11:
         value = buffer._to_np_array_did_copy()[0]
     else:
@@ -302,8 +307,32 @@ _DLPACK_SMALL_FLOATS = {
 DLPACK_CPU, DLPACK_CUDA, DLPACK_CUDA_HOST, DLPACK_ROCM = 1, 2, 3, 10
 
 
+def dlpack_is_dense(capsule: Any) -> bool:
+    """Whether the elements of a DLPack capsule lie in row-major order without gaps."""
+    tensor = _dlpack_tensor(capsule)
+    shape = [tensor.shape[i] for i in range(tensor.ndim)]
+    if not tensor.strides or 0 in shape:
+        return True
+    expected = 1
+    for i in reversed(range(tensor.ndim)):
+        if shape[i] != 1 and tensor.strides[i] != expected:
+            return False
+        expected *= shape[i]
+    return True
+
+
 def dlpack_describe(capsule: Any) -> tuple[tuple[int, ...], np.dtype, int, int]:
     """(shape, dtype, device type, device id) of a DLPack capsule that nobody has consumed yet."""
+    tensor = _dlpack_tensor(capsule)
+    return (
+        tuple(tensor.shape[i] for i in range(tensor.ndim)),
+        _dlpack_dtype(tensor.dtype),
+        tensor.device_type,
+        tensor.device_id,
+    )
+
+
+def _dlpack_tensor(capsule: Any) -> _DLTensor:
     name = _capsule_name(capsule)
     if name not in (b"dltensor", b"dltensor_versioned"):
         raise ValueError(
@@ -312,13 +341,7 @@ def dlpack_describe(capsule: Any) -> tuple[tuple[int, ...], np.dtype, int, int]:
     address = _capsule_pointer(capsule, name)
     if name == b"dltensor_versioned":
         address += _VERSIONED_HEADER
-    tensor = _DLTensor.from_address(address)
-    return (
-        tuple(tensor.shape[i] for i in range(tensor.ndim)),
-        _dlpack_dtype(tensor.dtype),
-        tensor.device_type,
-        tensor.device_id,
-    )
+    return _DLTensor.from_address(address)
 
 
 def _dlpack_dtype(t: _DLDataType) -> np.dtype:

@@ -138,7 +138,7 @@ def _from_value(x, dtype, copy: bool):
         return transfer.array_from_host(x, dtype)
     if isinstance(x, (list, tuple)):
         return _from_list(x, dtype)
-    if hasattr(x, "__jax_array__"):
+    if getattr(x, "__jax_array__", None) is not None:
         return _from_value(x.__jax_array__(), dtype, copy)
     if x is None:
         raise ValueError("None is not a valid value for jnp.array. Was a value forgotten, or does a function return nothing?")
@@ -167,7 +167,7 @@ def _leaves(x, out: list):
         return tuple([_leaves(item, out) for item in x])
     if x is None:
         raise ValueError("None is not a valid value for jnp.array: there is one in the list")
-    if hasattr(x, "__jax_array__"):
+    if getattr(x, "__jax_array__", None) is not None:
         x = x.__jax_array__()
     elif not util.is_arraylike(x):
         x = _foreign(x)

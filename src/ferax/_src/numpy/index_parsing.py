@@ -136,7 +136,7 @@ def _classified(index: tuple) -> tuple[list, int]:
 
 def _of_other_type(item):
     """Arrays, sequences inside of a tuple, and whatever else stands for an integer."""
-    if hasattr(item, "__jax_array__"):
+    if getattr(item, "__jax_array__", None) is not None:
         item = item.__jax_array__()
     if not isinstance(item, (Array, np.ndarray, np.generic)):
         if isinstance(item, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ferax._src.numpy import products, reductions
+from ferax._src.numpy import matrices, products, reductions
 from ferax._src.numpy.arithmetic import abs as jnp_abs
 from ferax._src.numpy.manipulation import index_tuple
 from ferax._src.numpy.manipulation import matrix_transpose as _matrix_transpose
@@ -202,6 +202,11 @@ def cross(x1, x2, /, *, axis=-1):
 def trace(x, /, *, offset=0, dtype=None):
     """Sum of a diagonal of matrices in the last two dimensions, see `numpy.trace`."""
     return products.trace(x, offset=offset, axis1=-2, axis2=-1, dtype=dtype)
+
+
+def diagonal(x, /, *, offset=0):
+    """A diagonal of matrices in the last two dimensions, see `numpy.diagonal`."""
+    return matrices.diagonal(ensure_arraylike("jnp.linalg.diagonal", x), offset=offset, axis1=-2, axis2=-1)
 
 
 def multi_dot(arrays, *, precision=None):

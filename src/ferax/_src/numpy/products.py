@@ -11,16 +11,17 @@ from ferax._src.numpy.manipulation import index_tuple, moveaxis
 from ferax._src.numpy.util import cast, ensure_arraylike, promote_dtypes
 from ferax._src.ops.broadcasting import expand_dims, transpose
 from ferax._src.ops.compare import eq
-from ferax._src.ops.dot import dot_general
+from ferax._src.ops.dot import dot_general, dot_general_p
 from ferax._src.ops.elementwise import add, mul, neg, sub
 from ferax._src.ops.elementwise_complex import conj
 from ferax._src.ops.joining import stack
+from ferax._src.ops.precision import canonicalize_precision
 from ferax._src.ops.select import select_n
 from ferax._src.ops.shape import broadcasted_iota, reshape, squeeze
 from ferax._src.ops.slicing import index_in_dim
 from ferax._src.ops.static import as_static_int, normalize_axis
 from ferax._src.runtime.fused import fused
-from ferax._src.tracing.core import Array
+from ferax._src.tracing.core import Array, state
 from ferax._src.types import dtypes
 
 
@@ -36,6 +37,10 @@ def _prepared(name: str, a, b, preferred):
         return a, b, preferred
     a, b = promote_dtypes(a, b)
     return a, b, a.dtype if preferred is None else preferred
+
+
+# Contract the last dimension of a vector, or of a matrix, with the first one.
+_PLAIN_PRODUCT = {1: (((0,), (0,)), ((), ())), 2: (((1,), (0,)), ((), ()))}
 
 
 def _promotes(a, b) -> bool:
@@ -73,7 +78,9 @@ def matmul(a, b, *, precision=None, preferred_element_type=None, out_sharding=No
     if na <= 2 >= nb and na and nb:                         # no batch
         if sa[-1] != sb[0]:
             raise _mismatch("matmul", sa, sb)
-        return dot_general(a, b, (((na - 1,), (0,)), ((), ())), precision, preferred, out_sharding=out_sharding)
+        return state.trace.process(dot_general_p, (a, b), {
+            "dimension_numbers": _PLAIN_PRODUCT[na], "precision": canonicalize_precision(precision),
+            "preferred_element_type": preferred, "out_sharding": out_sharding})[0]
     for i, n in enumerate((na, nb)):
         if n < 1:
             raise ValueError(f"matmul input operand {i} must have ndim at least 1, but it has ndim {n}")

@@ -242,7 +242,7 @@ def operator(fun: Callable, name: str, *, reflected: bool = False):
     if not hasattr(fun, "p"):
         def method(self, other):
             try:
-                if isinstance(other, _OPERANDS) or hasattr(other, "__jax_array__"):
+                if isinstance(other, _OPERANDS) or getattr(other, "__jax_array__", None) is not None:
                     return checked(other, self) if reflected else checked(self, other)
                 return _refuse(self, other, name)
             except Exception as e:
@@ -260,7 +260,7 @@ def operator(fun: Callable, name: str, *, reflected: bool = False):
                     plain = _plain_type((kind, aval.dtype, _x64.value))
                     if plain is not None:
                         return state.trace.process(p, (other if plain is kind else plain(other), self), static.copy())[0]
-                if isinstance(other, _OPERANDS) or hasattr(other, "__jax_array__"):
+                if isinstance(other, _OPERANDS) or getattr(other, "__jax_array__", None) is not None:
                     return checked(other, self)
                 return _refuse(self, other, name)
             except Exception as e:
@@ -279,7 +279,7 @@ def operator(fun: Callable, name: str, *, reflected: bool = False):
                         plain = _plain_type((kind, aval.dtype, _x64.value))
                         if plain is not None:
                             return state.trace.process(p, (self, other if plain is kind else plain(other)), static.copy())[0]
-                if isinstance(other, _OPERANDS) or hasattr(other, "__jax_array__"):
+                if isinstance(other, _OPERANDS) or getattr(other, "__jax_array__", None) is not None:
                     return checked(self, other)
                 return _refuse(self, other, name)
             except Exception as e:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferax._src.numpy import finding
+from ferax._src.numpy import finding, util
 from ferax._src.numpy.util import (
     as_bool, broadcast_all, check_arraylike, choose, ensure_arraylike, operand, promote_dtypes)
 from ferax._src.ops.convert import as_array, convert
@@ -11,8 +11,22 @@ from ferax._src.ops.zeros import full
 from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Array, state
 from ferax._src.types import dtypes
+from ferax._src.util import config
 
 _bool = dtypes.bool_
+
+
+_plain_type = util._PLAIN.get
+_x64 = config.enable_x64
+
+
+def _number_like(value, aval):
+    """A Python number as one that has the dtype of ``aval``, to be an operand beside it; None if it is not so simple."""
+    kind = type(value)
+    if kind is bool:
+        return None
+    plain = _plain_type((kind, aval.dtype, _x64.value))
+    return None if plain is None else value if plain is kind else plain(value)
 
 
 @fused
@@ -39,10 +53,18 @@ def where(condition, x=None, y=None, /, *, size=None, fill_value=None):
     ----------
     ``numpy.where``
     """
-    if isinstance(x, Array) and isinstance(y, Array) and isinstance(condition, Array) and size is fill_value is None:
-        aval, c = x.aval, condition.aval
-        if y.aval is aval and c.dtype is _bool and (c.shape == aval.shape or not c.shape):
-            return state.trace.process(select_n_p, (condition, y, x), {})[0]
+    if isinstance(condition, Array) and condition.aval.dtype is _bool and size is fill_value is None:
+        shape = condition.aval.shape
+        if isinstance(x, Array):
+            aval = x.aval
+            other = y if isinstance(y, Array) and y.aval is aval else _number_like(y, aval)
+            if other is not None and (shape == aval.shape or not shape):
+                return state.trace.process(select_n_p, (condition, other, x), {})[0]
+        elif isinstance(y, Array):
+            aval = y.aval
+            other = _number_like(x, aval)
+            if other is not None and (shape == aval.shape or not shape):
+                return state.trace.process(select_n_p, (condition, y, other), {})[0]
     if x is None and y is None:
         check_arraylike("where", condition)
         return finding.nonzero(condition, size=size, fill_value=fill_value)

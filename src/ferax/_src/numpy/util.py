@@ -36,7 +36,7 @@ _x64 = config.enable_x64
 def is_arraylike(x) -> bool:
     """Whether functions of the array API take ``x`` as an array."""
     return (isinstance(x, _ARRAYS) or type(x) in SCALARS or isinstance(x, _NUMBERS)
-            or (hasattr(x, "__jax_array__") and not isinstance(x, type)))
+            or (getattr(x, "__jax_array__", None) is not None and not isinstance(x, type)))
 
 
 def check_arraylike(name: str, *args) -> None:
@@ -79,7 +79,7 @@ def operand(x):
     """An array-like as what operations take: arrays and numbers as they are, the rest unwrapped."""
     if isinstance(x, _ARRAYS) or type(x) in SCALARS:
         return x
-    if hasattr(x, "__jax_array__"):
+    if getattr(x, "__jax_array__", None) is not None:
         return operand(x.__jax_array__())
     return dtypes.python_scalar_base(type(x))(x)            # of a subclass, such as an IntEnum
 

@@ -66,7 +66,7 @@ def operand(name: str, x, position: int | None = None):
         if type(x) is np.ndarray and x.dtype == dtypes.float0:
             raise float0_error(name, position)
         return x
-    if hasattr(x, "__jax_array__"):
+    if getattr(x, "__jax_array__", None) is not None:
         return operand(name, x.__jax_array__(), position)
     if isinstance(x, (bool, int, float, complex)):          # of a subclass, such as an IntEnum
         return dtypes.python_scalar_base(type(x))(x)

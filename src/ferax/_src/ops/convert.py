@@ -27,7 +27,7 @@ def as_array(x):
     """
     if isinstance(x, Array):
         return x
-    if hasattr(x, "__jax_array__"):
+    if getattr(x, "__jax_array__", None) is not None:
         return as_array(x.__jax_array__())
     aval = aval_of(x)                           # refuses lists, strings and None with a TypeError
     return transfer.array_from_host(x, aval.dtype, aval.weak_type)
@@ -117,7 +117,7 @@ def convert(x, dtype, weak_type: bool = False):
 
 
 def _from_host(x, dtype, weak_type):
-    if hasattr(x, "__jax_array__"):
+    if getattr(x, "__jax_array__", None) is not None:
         return convert(x.__jax_array__(), dtype, weak_type)
     if type(x) is not int:                      # a Python int of any size may fit the dtype asked for
         aval_of(x)

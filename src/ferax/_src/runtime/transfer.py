@@ -84,7 +84,9 @@ def array_from_host(value, dtype=None, weak_type: bool = False, sharding=None, c
         npy = _convert(value, npy, wanted, dtype is None)
         own = True
     elif not dtypes.is_supported(wanted):
-        raise not_a_value(value)
+        if not dtypes.is_supported(wanted.newbyteorder("=")):
+            raise not_a_value(value)
+        npy, own = npy.astype(wanted.newbyteorder("=")), True       # the bytes in the machine's order
     return from_numpy(npy, weak_type, sharding, own=own, committed=committed)
 
 
@@ -189,7 +191,7 @@ def as_array(value) -> ArrayImpl:
         return value
     if isinstance(value, (bool, int, float, complex)):
         return scalar_array(value)
-    if hasattr(value, "__jax_array__"):
+    if getattr(value, "__jax_array__", None) is not None:       # None on tracers of the real jax
         return as_array(value.__jax_array__())
     if isinstance(value, Tracer):
         raise core.escaped_tracer_error(value)
@@ -239,7 +241,7 @@ def put_leaf(value, sharding=None, *, donate: bool = False, may_alias: bool | No
         return array_from_host(value, None, kind is not bool, sharding, sharding is not None)
     if isinstance(value, (bool, int, float, complex)):
         return put_leaf(dtypes.python_scalar_base(kind)(value), sharding)
-    if hasattr(value, "__jax_array__"):
+    if getattr(value, "__jax_array__", None) is not None:       # None on tracers of the real jax
         return put_leaf(value.__jax_array__(), sharding, donate=donate, may_alias=may_alias)
     if hasattr(value, "__array__") and not isinstance(value, (str, bytes)):
         return put_leaf(np.asarray(value), sharding)
@@ -413,7 +415,7 @@ def from_dlpack(external_array, device=None, copy: bool | None = None) -> ArrayI
                         f"{type(external_array)}")
     x = _import_dlpack(external_array, copy)
     if copy:
-        x = x.copy()
+        x = x.copy().block_until_ready()        # the owner of the memory may write to it as soon as we return
     if place is not None and place is not x.sharding:
         if copy is False:
             raise ValueError(f"from_dlpack: the array is on {x.device}, moving it to {device} needs a copy (copy=False)")
@@ -440,13 +442,20 @@ def _import_dlpack(external, copy: bool | None) -> ArrayImpl:
     device = _dlpack_device(int(kind), int(number))
     on_cpu = device.platform == "cpu"
     try:
-        raw, shape, dtype = engine.buffers.from_dlpack(external.__dlpack__(), device)
+        capsule = external.__dlpack__()
+        dense = engine.buffers.dlpack_is_dense(capsule)
+        if not dense and copy is False:
+            raise ValueError("its elements do not lie in row-major order")
+        raw, shape, dtype = engine.buffers.from_dlpack(capsule, device)
     except (BufferError, ValueError, engine.JaxRuntimeError) as error:
         # Read-only or strided memory, which the exchange refuses; on the host NumPy can read it all the same.
         if copy is False or not on_cpu or not hasattr(external, "__array__"):
             raise ValueError(f"from_dlpack: the memory cannot be shared: {error}") from error
         return array_from_host(np.asarray(external), sharding=SingleDeviceSharding(device), committed=True)
     place = SingleDeviceSharding(device)
+    if not dense:                               # programs expect row-major order
+        value = buffers.copy_to_numpy(engine.rewrap(raw, ShapedArray(shape, dtype), place))
+        return array_from_host(np.ascontiguousarray(value).reshape(shape), sharding=place, committed=True)
     if dtypes.canonicalize(dtype) != dtype:
         if copy is False:
             raise ValueError(f"from_dlpack: {dtype} becomes {dtypes.canonicalize(dtype)} while x64 is off, which needs "
