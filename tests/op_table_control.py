@@ -15,6 +15,7 @@ from ferax._src.control.cond import cond, switch
 from ferax._src.control.custom_batching import custom_vmap
 from ferax._src.control.custom_jvp import custom_jvp
 from ferax._src.control.custom_vjp import custom_vjp
+from ferax._src.control.linear_call import linear_call
 from ferax._src.control.linear_solve import custom_linear_solve
 from ferax._src.control.platform_dependent import platform_dependent
 from ferax._src.control.remat import checkpoint, checkpoint_name
@@ -23,7 +24,7 @@ from ferax._src.control.scan_api import scan
 from ferax._src.control.while_loop import fori_loop, while_loop
 from ferax._src.ops.broadcasting import reduce_sum
 from ferax._src.ops.compare import lt
-from ferax._src.ops.elementwise import add, cos, div, mul, neg, sin
+from ferax._src.ops.elementwise import add, cos, div, mul, neg, sin, sub
 from ferax._src.ops.indexing import GatherDimensionNumbers, GatherScatterMode
 from ferax._src.random.prng import threefry_impl
 from ferax._src.types.shape_dtype import ShapeDtypeStruct
@@ -260,6 +261,16 @@ def solve(d, b):
 case("custom_linear_solve", solve, Arg((3,), 1, 2), Arg((3,)), oracle=lambda d, b: b / d, diff=(0, 1), linear=True)
 case("custom_linear_solve", lambda d, b: custom_linear_solve(lambda x: mul(d, x), b, lambda _, b: div(b, d), symmetric=True),
      Arg((3,), 1, 2), Arg((3,)), oracle=lambda d, b: b / d, diff=(1,), linear=True, label="symmetric")
+
+
+
+def scaled(r, x):
+    return linear_call(lambda r, x: [mul(sin(r), x), neg(x)], lambda r, cts: sub(mul(sin(r), cts[0]), cts[1]), r, x)
+
+
+case("linear_call", scaled, X, X, oracle=lambda r, x: [np.sin(r) * x, -x], diff=(1,), linear=True)
+case("linear_call", nested(lambda r, x: scaled(r, mul(x, x))), X, X, oracle=lambda r, x: np.sin(r) * x * x, diff=(1,), linear=True,
+     label="nested", mapped=(0,))
 
 # --- keys ---------------------------------------------------------------------------------------
 

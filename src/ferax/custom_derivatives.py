@@ -10,6 +10,7 @@ from ferax._src.control.custom_vjp import (
     custom_vjp_primal_tree_values,
     zero_from_primal,
 )
+from ferax._src.control.linear_call import linear_call
 
 __all__ = [
     "CustomVJPPrimal",
@@ -21,5 +22,6 @@ __all__ = [
     "custom_vjp",
     "custom_vjp_call_p",
     "custom_vjp_primal_tree_values",
+    "linear_call",
     "zero_from_primal",
 ]

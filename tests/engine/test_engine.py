@@ -232,7 +232,7 @@ def test_fork_warns():
         "    warnings.simplefilter('always')\n"
         "    pid = os.fork()\n"
         "    if not pid: os._exit(0)\n"
-        "os.waitpid(pid, 0); print(len(seen), seen[0].category.__name__)\n"
+        "os.waitpid(pid, 0); print([w.category.__name__ for w in seen].count('RuntimeWarning'))\n"
     )
     out = subprocess.run(
         [sys.executable, "-c", code],
@@ -241,7 +241,7 @@ def test_fork_warns():
         env={**os.environ, "PYTHONPATH": "src"},
         cwd=_root(),
     )
-    assert out.stdout.split() == ["1", "RuntimeWarning"], out.stderr
+    assert out.stdout.split() == ["1"], out.stderr             # Python 3.12 and later warn as well
 
 
 # Compiling and running --------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ import functools
 
 import numpy as np
 
-from ferax._src.api.arguments import as_index_tuple, check_arraylike, check_callable, name_of, resolve_indices
+from ferax._src.api.arguments import (
+    as_index_tuple, check_arraylike, check_callable, name_of, not_an_array_error, resolve_indices)
 from ferax._src.ops.zeros import instantiate_zeros
 from ferax._src.runtime.devices import default_sharding, on_clear
 from ferax._src.runtime.transfer import as_array as as_device_array
@@ -183,6 +184,8 @@ def _check_input(x, holomorphic, allow_int, api, tree) -> None:
     try:
         dtype = aval_of(x).dtype
     except TypeError as error:
+        if hasattr(x, "__dlpack__"):
+            raise not_an_array_error(x, api, _path_of(x, tree()).strip() or "itself") from error
         raise TypeError(f"{api}: the argument{_path_of(x, tree())} of type {type(x).__name__} is not a valid type: "
                         "only arrays and numbers can be differentiated. Select the arguments to differentiate with "
                         "argnums, or close over the others.") from error

@@ -23,6 +23,7 @@ from ferax._src.runtime.callpath import Entry, make_call
 from ferax._src.runtime.calls import Call
 from ferax._src.tracing import core
 from ferax._src.tracing.staging import has_tracer_consts, hoist_consts, trace_to_jaxpr
+from ferax._src.types.avals import aval_of
 from ferax._src.types.pytrees import keystr, tree_flatten, tree_leaves_with_path, tree_unflatten
 from ferax._src.util import caches, config
 from ferax._src.util.tracebacks import api_boundary
@@ -84,11 +85,11 @@ class _Jitted:
         leaves, in_tree = tree_flatten((args, kwargs))
         return leaves, in_tree, static
 
-    def trace(self, args, kwargs) -> tuple[TracedCall, list, object]:
+    def trace(self, args, kwargs, type_of=aval_of) -> tuple[TracedCall, list, object]:
         """The traced function for these arguments, from the cache if seen before; and the flat arguments."""
         leaves, in_tree, static = self.split(args, kwargs)
         try:
-            avals = tuple([x.aval if isinstance(x, core.Array) else abstract_of(_unwrap(x)) for x in leaves])
+            avals = tuple([x.aval if isinstance(x, core.Array) else type_of(_unwrap(x)) for x in leaves])
         except TypeError:
             self.reject_leaves(leaves, args, kwargs)
             raise
@@ -190,7 +191,7 @@ class _Jitted:
 
     def stage(self, args, kwargs) -> Traced:
         """The function traced for these arguments, which may be `ShapeDtypeStruct`s."""
-        traced, leaves, in_tree = self.trace(args, kwargs)
+        traced, leaves, in_tree = self.trace(args, kwargs, abstract_of)
         return Traced(self, traced.closed, leaves, in_tree, traced.out_tree, self.donated_for(args, kwargs))
 
 

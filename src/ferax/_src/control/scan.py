@@ -272,7 +272,6 @@ def split_scan(scan: Scan, eqn: Eqn, unknown):
     first_body, first_consts, invariants = first
     # invariants: for each extra result of split.known the variable outside that holds it, or None if it varies
 
-    inside = split.known.jaxpr                  # only to see which carry or output a residual is
     stacked: list[Var] = []                     # outside
     stacked_inside: list = []                   # what the first loop's body gives for them
     second_consts: list = []                    # (position among the unknown body's inputs, variable)
@@ -302,7 +301,6 @@ def split_scan(scan: Scan, eqn: Eqn, unknown):
             second_consts.append((position, invariants[i]))
         else:
             second_xs.append((position, stack(first_body.jaxpr.outvars[extra_position[i]])))
-    assert len(inside.outvars) == n_ko + len(invariants)
 
     first_body = with_outputs(first_body, [*first_body.jaxpr.outvars[:n_ko], *stacked_inside])
     results = [*known_outs, *stacked]

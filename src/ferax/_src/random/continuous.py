@@ -21,6 +21,7 @@ from ferax._src.ops.select import select
 from ferax._src.random.arguments import (
     as_shape, check_safe_to_cast, constrained, float_dtype, inexact_dtype, parameter, sample_shape)
 from ferax._src.random.keys import fresh, random_bits, single
+from ferax._src.random.prng import random_split_p
 from ferax._src.random.uniform import uniform_between, unit
 from ferax._src.runtime.fused import fused
 from ferax._src.types import dtypes
@@ -51,7 +52,7 @@ def normal_(key, *, shape, dtype):
     """`normal` with all arguments checked."""
     if dtypes.kind_of(dtype) == "c":
         part = dtypes.to_floating_dtype(dtype)
-        real, imag = [normal_(k, shape=shape, dtype=part) for k in fresh(key)]
+        real, imag = unstack(normal_(random_split_p.bind(key, shape=(2,))[0], shape=shape, dtype=part))
         return div(complex_(real, imag), dtype.type(np.sqrt(2)))
     low = np.nextafter(np.array(-1, dtype), np.array(0, dtype), dtype=dtype)[()]
     return mul(dtype.type(np.sqrt(2)), erf_inv(uniform_between(key, low, dtype.type(1), shape=shape, dtype=dtype)))
@@ -138,8 +139,18 @@ def _cauchy(key, *, shape, dtype):
 
 
 def _maxwell(key, *, shape, dtype):
-    # Two programs: compiled as one, the sum of squares would be rounded differently.
-    return norm(normal_(key, shape=(*shape, 3), dtype=dtype), axis=-1)
+    # XLA rounds the sum of squares in another way where it compiles both steps as one, in float32 other than JAX.
+    shape = (*shape, 3)
+    return _lengths(key, shape, dtype) if dtype == _FLOAT32 else _lengths_fused(key, shape=shape, dtype=dtype)
+
+
+def _lengths(key, shape, dtype):
+    return norm(normal_(key, shape=shape, dtype=dtype), axis=-1)
+
+
+@fused(static=("shape", "dtype"))
+def _lengths_fused(key, *, shape, dtype):
+    return _lengths(key, shape, dtype)
 
 
 exponential = _sampler("exponential", "Exponential numbers of rate 1.", exponential_)

@@ -217,6 +217,7 @@ def _chisquare(key, df, *, shape, dtype):
 def f(key, dfnum, dfden, shape=None, dtype=None, *, out_sharding=None):
     """Numbers of Fisher's F distribution: ratios of two chi-square numbers, each divided by its degrees of freedom."""
     key, shape, dtype = _safe_arguments("f", key, shape, dtype, dfnum, dfden)
+    dfnum, dfden = [dtype.type(x) if type(x) in (int, float) else x for x in (dfnum, dfden)]
     return constrained(_f(key, dfnum, dfden, shape=shape, dtype=dtype), out_sharding)
 
 

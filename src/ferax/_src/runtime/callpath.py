@@ -145,13 +145,13 @@ def _plain_call(table: dict, miss):
                     leaves, tree = _flatten((args, kwargs) if kwargs else args, None)
                 except ValueError:              # keys that cannot be sorted: says so in the user's terms
                     tree_flatten((args, kwargs))
-                for x in leaves:
-                    if type(x) is not ArrayImpl:    # numbers, NumPy arrays, tracers, or what is no value at all
-                        given, leaves = leaves, _arrays_of(leaves)
-                        if leaves is None:
-                            return miss(args, kwargs)[0]
-                        break
-                sigs = list(map(_signature_of, leaves))
+                try:
+                    sigs = list(map(_signature_of, leaves))
+                except AttributeError:          # numbers, NumPy arrays, tracers, or what is no value at all
+                    given, leaves = leaves, _arrays_of(leaves)
+                    if leaves is None:
+                        return miss(args, kwargs)[0]
+                    sigs = list(map(_signature_of, leaves))
             seen, count, seen_tree, seen_sigs, entry = last
             if (sigs != seen_sigs or (tree is not seen_tree and tree != seen_tree) or seen is not mark
                     or count != changes):

@@ -449,9 +449,10 @@ def _import_dlpack(external, copy: bool | None) -> ArrayImpl:
         raw, shape, dtype = engine.buffers.from_dlpack(capsule, device)
     except (BufferError, ValueError, engine.JaxRuntimeError) as error:
         # Read-only or strided memory, which the exchange refuses; on the host NumPy can read it all the same.
-        if copy is False or not on_cpu or not hasattr(external, "__array__"):
+        if copy is False or not on_cpu:
             raise ValueError(f"from_dlpack: the memory cannot be shared: {error}") from error
-        return array_from_host(np.asarray(external), sharding=SingleDeviceSharding(device), committed=True)
+        read = np.asarray if hasattr(external, "__array__") else np.from_dlpack
+        return array_from_host(np.array(read(external)), sharding=SingleDeviceSharding(device), committed=True)
     place = SingleDeviceSharding(device)
     if not dense:                               # programs expect row-major order
         value = buffers.copy_to_numpy(engine.rewrap(raw, ShapedArray(shape, dtype), place))

@@ -149,10 +149,19 @@ def function_location(fun: Any) -> str:
 # -- text ----------------------------------------------------------------------------------------------------
 
 
+def _lines(file: str) -> list[str]:
+    """The lines of a file.  What ``exec`` runs is called '<string>', and so is, since Python 3.13, the program of
+    ``python -c``, of which linecache knows the text: that of the one must not be taken for the other's."""
+    return [] if file == "<string>" else linecache.getlines(file)
+
+
 def source_line(source: Any) -> str:
     """The user's line of text, stripped; ``''`` where the source is missing."""
     frame = user_frame(source)
-    return "" if frame is None else linecache.getline(frame.file, frame.line).strip()
+    if frame is None:
+        return ""
+    lines = _lines(frame.file)
+    return lines[frame.line - 1].strip() if 0 < frame.line <= len(lines) else ""
 
 
 def expression(source: Any) -> str:
@@ -160,7 +169,7 @@ def expression(source: Any) -> str:
     frame = user_frame(source)
     if frame is None or frame.column is None or frame.end_column is None or frame.end_line is None:
         return ""
-    lines = linecache.getlines(frame.file)[frame.line - 1 : frame.end_line]
+    lines = _lines(frame.file)[frame.line - 1 : frame.end_line]
     if len(lines) != frame.end_line - frame.line + 1:
         return ""
     raw = [line.encode() for line in lines]  # columns count bytes of UTF-8
@@ -173,7 +182,7 @@ _trees: dict[str, tuple[int, ast.Module | None]] = {}  # file -> (hash of its te
 
 
 def _tree(file: str) -> ast.Module | None:
-    text = "".join(linecache.getlines(file))
+    text = "".join(_lines(file))
     if not text:
         return None
     key = hash(text)
