@@ -138,7 +138,6 @@ def test_a_tracer_as_a_number():
     fails(traced(lambda x: x.tolist(), X3), ConcretizationTypeError, "tolist")
     fails(traced(lambda x: f"{x:.2f}", 3.0), ConcretizationTypeError, "'.2f'", "debug.print")
     fails(traced(lambda x: pickle.dumps(x), 3.0), ConcretizationTypeError, "pickled")
-    fails(traced(lambda x: "%f" % x, 3.0), ConcretizationTypeError)
     fails(traced(lambda x: round(float(x)), 3.0), ConcretizationTypeError)
     fails(traced(lambda n: jnp.zeros(n), 3), ConcretizationTypeError, "`n`", "shape")
     fails(traced(lambda n: jnp.arange(n), 3), ConcretizationTypeError, "stop")
@@ -241,7 +240,7 @@ def test_tracers_in_other_threads(leaked):
     def run(use):
         try:
             use()
-        except Exception as e:                  # noqa: BLE001
+        except Exception as e:
             found.append(e)
 
     def in_thread(use):
@@ -420,9 +419,9 @@ def test_reading_a_value_does_not_hide_the_deletion():
 
 
 @pytest.mark.parametrize("value, parts", [
-    (np.array([object()]), ["object", "not numbers"]), (np.array(["a", "b"]), ["<U1"]), ("abc", ["str"]), ({"a": 1}, ["dict"]), ({1, 2}, ["set"]),
-    (object(), ["object"]), (np.array(["2020-01-01"], "M8[D]"), ["datetime64"]), (np.zeros(2, [("a", int)]), ["'a'"]), (b"bytes", ["bytes"]),
-    (lambda: 1, ["function"]), ([1, "a"], ["<U21", "str", "number"][1:2]), ([object()], ["object"])])
+    (np.array([object()]), ["object", "not numbers"]), (np.array(["a", "b"]), ["<U1"]), ("abc", ["str"]), ({"a": 1}, ["dict"]),
+    ({1, 2}, ["set"]), (object(), ["object"]), (np.array(["2020-01-01"], "M8[D]"), ["datetime64"]), (b"bytes", ["bytes"]),
+    (np.zeros(2, [("a", int)]), ["'a'"]), (lambda: 1, ["function"]), ([1, "a"], ["str"]), ([object()], ["object"])])
 def test_values_that_cannot_be_arrays(value, parts):
     fails(lambda: jnp.asarray(value), TypeError, *parts)
 

@@ -7,6 +7,7 @@ says who: the list, dict, attribute, closure or global variable that they were p
 from __future__ import annotations
 
 import gc
+from sys import getrefcount
 from types import CellType, FrameType, FunctionType
 from typing import Any
 
@@ -21,7 +22,7 @@ def check_leaks(trace: Trace) -> None:
 
     The caller has let go of its own. Does nothing unless ``jax_check_tracer_leaks`` is on.
     """
-    if not config.check_tracer_leaks.value:
+    if not config.check_tracer_leaks.value or getrefcount(trace) <= _UNHELD:
         return
     gc.collect()                                # what only a cycle keeps alive has not leaked
     leaked = [x for x in gc.get_referrers(trace) if isinstance(x, Tracer) and x._trace is trace]
@@ -29,6 +30,18 @@ def check_leaks(trace: Trace) -> None:
         holder = _holder(leaked[0], [leaked])
         held = f"\n  It is held by {holder}." if holder else ""
         raise errors.UnexpectedTracerError(errors.leak_message(leaked[0], held))
+
+
+def _references(trace: Trace) -> int:
+    return getrefcount(trace)
+
+
+def _references_of_unheld() -> int:
+    trace = Trace(None)
+    return _references(trace)
+
+
+_UNHELD = _references_of_unheld()       # what the count is, seen from a function, if only its caller has the trace
 
 
 def _holder(value: Any, ignored: list) -> str:
