@@ -311,7 +311,7 @@ def threefry(k0, k1, x0, x1):
 
 UINT = Arg((2, 3), 0, 2 ** 31, "uint32")
 case("threefry2x32", bind("threefry2x32"), UINT, UINT, UINT, UINT, oracle=threefry, mapped=(0, 2, 3))
-case("threefry2x32", bind("threefry2x32"), *[Arg((), 0, 2 ** 31, "uint32")] * 2, UINT, UINT, oracle=threefry, label="one-key")
+case("threefry2x32", bind("threefry2x32"), *[Arg((), 0, 2 ** 31, "uint32")] * 2, UINT, UINT, oracle=threefry, label="one-key", mapped=(0, 2))
 for shape in ((2, 3), (), (0, 3), (1, 4)):
     case("iota_2x32_shape", bind("iota_2x32_shape", shape=shape), label="x".join(map(str, shape)),
          oracle=lambda s=shape: [np.zeros(s, np.uint32), np.arange(np.prod(s), dtype=np.uint32).reshape(s)])

@@ -291,6 +291,39 @@ def test_no_tracing():
             f(jnp.ones(7))
 
 
+def test_no_execution():
+    with ferax.no_execution(True):
+        assert ferax.jit(lambda x: x @ x).lower(np.ones((3, 3), np.float32)).compile() is not None
+        assert ferax.eval_shape(jnp.sin, 1.0).shape == ()
+        for use in (lambda: ferax.jit(lambda x: x * 3)(2.0), lambda: jnp.add(np.float32(1), 2), lambda: ferax.grad(jnp.sin)(1.0)):
+            with pytest.raises(RuntimeError, match="no_execution"):
+                use()
+    assert ferax.jit(lambda x: x * 3)(2.0) == 6
+
+
+def test_explain_cache_misses(caplog):
+    def step(params, n, mode="a"):
+        return params["w"] * n
+
+    f = ferax.jit(step, static_argnames="mode")
+    said = lambda: caplog.messages[-1]
+    with ferax.explain_cache_misses(True):
+        f({"w": 1.0}, 2)
+        assert "step (test_jit.py" in said() and "for the first time" in said()
+        f({"w": jnp.ones(3)}, 2)
+        assert "params['w'] is f32[3] instead of ~f32[]" in said()
+        f({"w": jnp.ones(3)}, 2, mode="b")
+        assert "static arguments are {" in said() and "'b'" in said()
+        f({"w": jnp.ones(3), "extra": 1}, 2)
+        assert "another structure" in said() and "'extra'" in said()
+        with ferax.default_matmul_precision("highest"):
+            f({"w": 1.0}, 2)
+        assert "the option jax_default_matmul_precision is 'highest' instead of None" in said()
+        count = len(caplog.messages)
+        f({"w": 2.0}, 3)
+        assert len(caplog.messages) == count
+
+
 # --- donation -------------------------------------------------------------------------------------
 
 
@@ -327,6 +360,19 @@ def test_the_same_array_donated_and_passed_again():
     with pytest.raises((ValueError, RuntimeError), match="[Dd]onat|deleted"):
         a, b = f(x, x)
         np.asarray(a), np.asarray(b)
+
+
+def test_one_array_donated_twice_or_closed_over():
+    f = ferax.jit(lambda x, y: (x + 1, y * 2), donate_argnums=(0, 1))
+    x = jnp.arange(3.0) + 0
+    with pytest.raises((ValueError, RuntimeError), match="[Dd]onat|deleted"):
+        f(x, x)
+    big = jnp.arange(100.0) + 0
+    g = ferax.jit(lambda y: y + big, donate_argnums=0)
+    try:
+        np.testing.assert_array_equal(g(big), np.arange(100.0) * 2)
+    except (ValueError, RuntimeError) as e:
+        assert "onat" in str(e) or "deleted" in str(e)
 
 
 def test_unusable_donations_warn():

@@ -12,6 +12,7 @@ import functools
 import weakref
 
 from ferax._src.api.arguments import check_arraylike, check_callable, complete_static, debug_info_for, name_of
+from ferax._src.api.explain import explain_miss
 from ferax._src.api.jit_shardings import argument_shardings, checked_shardings, result_shardings
 from ferax._src.api.stages import Traced
 from ferax._src.api.staging import abstract_of
@@ -97,6 +98,9 @@ class _Jitted:
         key = (in_tree, avals, static, kinds, config.trace_context())
         found = self.traced.get(key)
         if found is None:
+            if config.explain_cache_misses.value:
+                debug = self.debug_info(args, kwargs)
+                explain_miss(self.name, debug.func_location, debug.arg_names, list(self.traced), key)
             found = self.trace_anew(args, kwargs, in_tree, avals, static)
             if not has_tracer_consts(found.closed):
                 core.remember(self.traced, key, found)

@@ -106,6 +106,11 @@ class Traced(Stage):
     def out_avals(self):
         return tree_unflatten(self.out_tree, self.jaxpr.out_avals)
 
+    @property
+    def effects(self):
+        """What a call does besides computing its result."""
+        return self.jaxpr.effects
+
     @api_boundary
     def lower(self, *, lowering_platforms=None) -> Lowered:
         """Lower to StableHLO for the platform of the arguments, or of the default device."""

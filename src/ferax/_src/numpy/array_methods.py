@@ -25,7 +25,7 @@ from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 from ferax._src.types.shardings import as_sharding
 from ferax._src.util.lazy import LazyModule
-from ferax._src.util.tracebacks import api_boundary
+from ferax._src.util.tracebacks import api_boundary, is_boundary
 
 complexes, creation, manipulation, products, reductions, rounding, special, taking = (
     LazyModule(f"ferax._src.numpy.{name}") for name in (
@@ -300,7 +300,7 @@ class _Deferred:
 
     def __get__(self, array, owner=None):
         function = getattr(importlib.import_module(f"ferax._src.numpy.{self.module}"), self.name)
-        if self.module != "indexing":           # which filters by itself, at no cost
+        if not is_boundary(function):
             function = api_boundary(function)
         setattr(Array, self.method, function)
         return function if array is None else function.__get__(array, owner)

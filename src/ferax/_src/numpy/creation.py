@@ -20,6 +20,7 @@ from ferax._src.runtime.array import ArrayImpl
 from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Array, Tracer, eval_trace, state
 from ferax._src.types import dtypes
+from ferax._src.util.tracebacks import filter_at_exit
 
 _HOST_STACK = 32        # from so many pieces on, a list of arrays in host memory is joined there, without compiling
 
@@ -46,9 +47,13 @@ def array(object, dtype=None, *args, copy=True, order="K", ndmin=0, device=None,
     TypeError : if there is something in ``object`` that is not a number.
     ValueError : for lists of different lengths, and for None.
     """
-    if args:
-        copy, order, ndmin = _positional(args, copy, order, ndmin)
-    return _make("array", object, dtype, copy, order, ndmin, device, out_sharding)
+    try:
+        if args:
+            copy, order, ndmin = _positional(args, copy, order, ndmin)
+        return _make("array", object, dtype, copy, order, ndmin, device, out_sharding)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def asarray(a, dtype=None, order=None, *, copy=None, device=None, out_sharding=None):
@@ -67,17 +72,21 @@ def asarray(a, dtype=None, order=None, *, copy=None, device=None, out_sharding=N
     -------
     Array, ``a`` itself if it is one of that dtype
     """
-    if dtype is None and device is None and out_sharding is None and not copy and order is None:
-        if isinstance(a, Array):
-            return a
-        if type(a) is list:                                 # the usual case, quickly
-            kinds = set(map(type, a))
-            if kinds <= util.SCALARS and kinds and copy is None:
-                return transfer.array_from_host(a)
-    if copy is False and not isinstance(a, Array) and _platform_of(device) != "cpu" and _has_buffer(a):
-        raise ValueError(f"jnp.asarray: cannot convert object of type {type(a)} to an array on platform="
-                         f"{_platform_of(device)} with copy=False. Use copy=None or copy=True instead.")
-    return _make("asarray", a, dtype, bool(copy), order, 0, device, out_sharding)
+    try:
+        if dtype is None and device is None and out_sharding is None and not copy and order is None:
+            if isinstance(a, Array):
+                return a
+            if type(a) is list:                                 # the usual case, quickly
+                kinds = set(map(type, a))
+                if kinds <= util.SCALARS and kinds and copy is None:
+                    return transfer.array_from_host(a)
+        if copy is False and not isinstance(a, Array) and _platform_of(device) != "cpu" and _has_buffer(a):
+            raise ValueError(f"jnp.asarray: cannot convert object of type {type(a)} to an array on platform="
+                             f"{_platform_of(device)} with copy=False. Use copy=None or copy=True instead.")
+        return _make("asarray", a, dtype, bool(copy), order, 0, device, out_sharding)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def _positional(args, copy, order, ndmin):
@@ -289,3 +298,6 @@ def fromiter(*args, **kwargs):
 def fromstring(string, dtype=float, count=-1, *, sep):
     """An array of the numbers in a text, which ``sep`` separates; as ``numpy.fromstring``."""
     return asarray(np.fromstring(string=string, dtype=dtype, count=count, sep=sep))
+
+for _function in (array, asarray):
+    _function.filters_tracebacks = True         # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ from ferax._src.runtime import transfer
 from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 from ferax._src.types.avals import aval_of
+from ferax._src.util.tracebacks import filter_at_exit
 
 
 def shape_argument(shape, name: str = "shape") -> tuple[int, ...]:
@@ -65,12 +66,20 @@ def zeros(shape, dtype=None, *, device=None, out_sharding=None):
     device : Device or Sharding, by default the default device
     out_sharding : NamedSharding or PartitionSpec
     """
-    return _filled("zeros", np.zeros, 0, shape, dtype, device, out_sharding)
+    try:
+        return _filled("zeros", np.zeros, 0, shape, dtype, device, out_sharding)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def ones(shape, dtype=None, *, device=None, out_sharding=None):
     """An array of ones; see `zeros`."""
-    return _filled("ones", np.ones, 1, shape, dtype, device, out_sharding)
+    try:
+        return _filled("ones", np.ones, 1, shape, dtype, device, out_sharding)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def empty(shape, dtype=None, *, device=None, out_sharding=None):
@@ -89,11 +98,15 @@ def full(shape, fill_value, dtype=None, *, device=None, out_sharding=None):
     device : Device or Sharding, by default the default device
     out_sharding : NamedSharding or PartitionSpec
     """
-    if dtype is not None:
-        dtype = dtypes.check_user_dtype(dtype, "full")
-    util.check_arraylike("full", fill_value)
-    sharding = sharding_for(device, out_sharding, "jnp.full")
-    return put(_full(shape_argument(shape), util.operand(fill_value), dtype), sharding)
+    try:
+        if dtype is not None:
+            dtype = dtypes.check_user_dtype(dtype, "full")
+        util.check_arraylike("full", fill_value)
+        sharding = sharding_for(device, out_sharding, "jnp.full")
+        return put(_full(shape_argument(shape), util.operand(fill_value), dtype), sharding)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def _full(shape, value, dtype):
@@ -174,3 +187,6 @@ def static_size(value, name: str) -> int:
     if size < 0:
         raise ValueError(f"{name} must not be negative, got {size}")
     return size
+
+for _function in (zeros, ones, full):
+    _function.filters_tracebacks = True         # type: ignore[attr-defined]

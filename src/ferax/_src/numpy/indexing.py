@@ -61,6 +61,9 @@ def getitem(x, index):
         raise
 
 
+getitem.filters_tracebacks = True       # type: ignore[attr-defined]
+
+
 @fused
 def _row(x, i):
     shape = x.shape

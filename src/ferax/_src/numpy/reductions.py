@@ -30,6 +30,7 @@ from ferax._src.ops.static import normalize_axes
 from ferax._src.runtime.fused import of_one_array
 from ferax._src.tracing.core import Array, Primitive, state
 from ferax._src.types import dtypes
+from ferax._src.util.tracebacks import filter_at_exit
 
 _bool = dtypes.bool_
 _float32 = np.dtype(np.float32)
@@ -243,11 +244,15 @@ def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=
     ----------
     ``numpy.sum``
     """
-    if dtype is None and out is None and initial is None and where is None and isinstance(a, Array):
-        found = _at_once("sum", a, axis, keepdims)
-        if found is not None:
-            return found
-    return _arithmetic("sum", "sum", a, axis, dtype, out, keepdims, initial, where, promote_integers)
+    try:
+        if dtype is None and out is None and initial is None and where is None and isinstance(a, Array):
+            found = _at_once("sum", a, axis, keepdims)
+            if found is not None:
+                return found
+        return _arithmetic("sum", "sum", a, axis, dtype, out, keepdims, initial, where, promote_integers)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None, promote_integers=True):
@@ -265,7 +270,11 @@ def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where
     ----------
     ``numpy.prod``
     """
-    return _arithmetic("prod", "prod", a, axis, dtype, out, keepdims, initial, where, promote_integers)
+    try:
+        return _arithmetic("prod", "prod", a, axis, dtype, out, keepdims, initial, where, promote_integers)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def max(a, axis=None, out=None, keepdims=False, initial=None, where=None):  # noqa: A001
@@ -292,12 +301,16 @@ def max(a, axis=None, out=None, keepdims=False, initial=None, where=None):  # no
     ----------
     ``numpy.max``
     """
-    if out is None and initial is None and where is None and isinstance(a, Array):
-        found = _at_once("max", a, axis, keepdims)
-        if found is not None:
-            return found
-    reject_out("max", out)
-    return reduce("max", "max", ensure_arraylike("max", a), axis, keepdims, where, initial)
+    try:
+        if out is None and initial is None and where is None and isinstance(a, Array):
+            found = _at_once("max", a, axis, keepdims)
+            if found is not None:
+                return found
+        reject_out("max", out)
+        return reduce("max", "max", ensure_arraylike("max", a), axis, keepdims, where, initial)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def min(a, axis=None, out=None, keepdims=False, initial=None, where=None):  # noqa: A001
@@ -316,12 +329,16 @@ def min(a, axis=None, out=None, keepdims=False, initial=None, where=None):  # no
     ----------
     ``numpy.min``
     """
-    if out is None and initial is None and where is None and isinstance(a, Array):
-        found = _at_once("min", a, axis, keepdims)
-        if found is not None:
-            return found
-    reject_out("min", out)
-    return reduce("min", "min", ensure_arraylike("min", a), axis, keepdims, where, initial)
+    try:
+        if out is None and initial is None and where is None and isinstance(a, Array):
+            found = _at_once("min", a, axis, keepdims)
+            if found is not None:
+                return found
+        reject_out("min", out)
+        return reduce("min", "min", ensure_arraylike("min", a), axis, keepdims, where, initial)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def amax(a, axis=None, out=None, keepdims=False, initial=None, where=None):
@@ -369,12 +386,16 @@ def all(a, axis=None, out=None, keepdims=False, *, where=None):  # noqa: A001
     ----------
     ``numpy.all``
     """
-    if out is None and where is None and not keepdims and isinstance(a, Array):
-        aval = a.aval
-        if aval.dtype is _bool:
-            return state.trace.process(reduce_and_p, (a,), {"axes": axes_of(axis, len(aval.shape))})[0]
-    reject_out("all", out)
-    return reduce("all", "all", ensure_arraylike("all", a), axis, keepdims, where, compute=_bool)
+    try:
+        if out is None and where is None and not keepdims and isinstance(a, Array):
+            aval = a.aval
+            if aval.dtype is _bool:
+                return state.trace.process(reduce_and_p, (a,), {"axes": axes_of(axis, len(aval.shape))})[0]
+        reject_out("all", out)
+        return reduce("all", "all", ensure_arraylike("all", a), axis, keepdims, where, compute=_bool)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def any(a, axis=None, out=None, keepdims=False, *, where=None):  # noqa: A001
@@ -392,12 +413,16 @@ def any(a, axis=None, out=None, keepdims=False, *, where=None):  # noqa: A001
     ----------
     ``numpy.any``
     """
-    if out is None and where is None and not keepdims and isinstance(a, Array):
-        aval = a.aval
-        if aval.dtype is _bool:
-            return state.trace.process(reduce_or_p, (a,), {"axes": axes_of(axis, len(aval.shape))})[0]
-    reject_out("any", out)
-    return reduce("any", "any", ensure_arraylike("any", a), axis, keepdims, where, compute=_bool)
+    try:
+        if out is None and where is None and not keepdims and isinstance(a, Array):
+            aval = a.aval
+            if aval.dtype is _bool:
+                return state.trace.process(reduce_or_p, (a,), {"axes": axes_of(axis, len(aval.shape))})[0]
+        reject_out("any", out)
+        return reduce("any", "any", ensure_arraylike("any", a), axis, keepdims, where, compute=_bool)
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 def reduce_bits(kind: str, a, axis=None, keepdims=False, initial=None, where=None):
@@ -468,25 +493,29 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
     ----------
     ``numpy.mean``
     """
-    if out is not None:
-        reject_out("mean", out)
-    if not isinstance(a, Array):
-        a = ensure_arraylike("mean", a)
-    aval = a.aval
-    if axis is None and dtype is None and where is None and not keepdims and aval.dtype in _PLAIN:
-        return _whole_mean(a)
-    axes = axes_of(axis, len(aval.shape))
-    if dtype is None:
-        result = aval.dtype
-        if result in _PLAIN and where is None:
-            return _simple_mean(a, (axes, bool(keepdims)))
-        result = dtypes.to_inexact_dtype(result)
-        compute = upcast_half(result)
-    else:
-        result = compute = dtypes.check_user_dtype(dtype, "mean")
-    if where is not None:
-        where = check_where("mean", where)
-    return _general_mean(a, where, how=(axes, bool(keepdims), compute, result))
+    try:
+        if out is not None:
+            reject_out("mean", out)
+        if not isinstance(a, Array):
+            a = ensure_arraylike("mean", a)
+        aval = a.aval
+        if axis is None and dtype is None and where is None and not keepdims and aval.dtype in _PLAIN:
+            return _whole_mean(a)
+        axes = axes_of(axis, len(aval.shape))
+        if dtype is None:
+            result = aval.dtype
+            if result in _PLAIN and where is None:
+                return _simple_mean(a, (axes, bool(keepdims)))
+            result = dtypes.to_inexact_dtype(result)
+            compute = upcast_half(result)
+        else:
+            result = compute = dtypes.check_user_dtype(dtype, "mean")
+        if where is not None:
+            where = check_where("mean", where)
+        return _general_mean(a, where, how=(axes, bool(keepdims), compute, result))
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 # --- others -------------------------------------------------------------------------------------
@@ -533,3 +562,6 @@ def count_nonzero(a, axis=None, keepdims=False):
     if a.dtype != _bool:
         a = compare.ne(a, const(a, 0))
     return reduce("count_nonzero", "sum", a, axis, keepdims, compute=integer)
+
+for _function in (sum, prod, max, min, all, any, mean):
+    _function.filters_tracebacks = True         # type: ignore[attr-defined]

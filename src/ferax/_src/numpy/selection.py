@@ -12,6 +12,7 @@ from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Array, state
 from ferax._src.types import dtypes
 from ferax._src.util import config
+from ferax._src.util.tracebacks import filter_at_exit
 
 _bool = dtypes.bool_
 
@@ -53,28 +54,32 @@ def where(condition, x=None, y=None, /, *, size=None, fill_value=None):
     ----------
     ``numpy.where``
     """
-    if isinstance(condition, Array) and condition.aval.dtype is _bool and size is fill_value is None:
-        shape = condition.aval.shape
-        if isinstance(x, Array):
-            aval = x.aval
-            other = y if isinstance(y, Array) and y.aval is aval else _number_like(y, aval)
-            if other is not None and (shape == aval.shape or not shape):
-                return state.trace.process(select_n_p, (condition, other, x), {})[0]
-        elif isinstance(y, Array):
-            aval = y.aval
-            other = _number_like(x, aval)
-            if other is not None and (shape == aval.shape or not shape):
-                return state.trace.process(select_n_p, (condition, y, other), {})[0]
-    if x is None and y is None:
-        check_arraylike("where", condition)
-        return finding.nonzero(condition, size=size, fill_value=fill_value)
-    if size is not None or fill_value is not None:
-        raise ValueError("size and fill_value arguments cannot be used in three-term where function.")
-    if x is None or y is None:
-        raise ValueError("Either both or neither of the x and y arguments should be provided to jax.numpy.where, "
-                         f"got {x} and {y}.")
-    check_arraylike("where", condition, x, y)
-    return _where(operand(condition), operand(x), operand(y))
+    try:
+        if isinstance(condition, Array) and condition.aval.dtype is _bool and size is fill_value is None:
+            shape = condition.aval.shape
+            if isinstance(x, Array):
+                aval = x.aval
+                other = y if isinstance(y, Array) and y.aval is aval else _number_like(y, aval)
+                if other is not None and (shape == aval.shape or not shape):
+                    return state.trace.process(select_n_p, (condition, other, x), {})[0]
+            elif isinstance(y, Array):
+                aval = y.aval
+                other = _number_like(x, aval)
+                if other is not None and (shape == aval.shape or not shape):
+                    return state.trace.process(select_n_p, (condition, y, other), {})[0]
+        if x is None and y is None:
+            check_arraylike("where", condition)
+            return finding.nonzero(condition, size=size, fill_value=fill_value)
+        if size is not None or fill_value is not None:
+            raise ValueError("size and fill_value arguments cannot be used in three-term where function.")
+        if x is None or y is None:
+            raise ValueError("Either both or neither of the x and y arguments should be provided to jax.numpy.where, "
+                             f"got {x} and {y}.")
+        check_arraylike("where", condition, x, y)
+        return _where(operand(condition), operand(x), operand(y))
+    except Exception as e:
+        filter_at_exit(e)
+        raise
 
 
 @fused(static=("n",))
@@ -147,4 +152,5 @@ def piecewise(x, condlist, funclist, *args, **kw):
         out = choose(convert(as_array(condition), _bool), value, out)
     return out
 
-
+for _function in (where,):
+    _function.filters_tracebacks = True         # type: ignore[attr-defined]

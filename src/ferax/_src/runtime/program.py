@@ -26,6 +26,7 @@ from ferax._src.types.shardings import (
     SingleDeviceSharding,
     named_from_hlo,
 )
+from ferax._src.util import config
 
 
 class CompiledProgram:
@@ -206,8 +207,17 @@ def finish_program(closed: ClosedJaxpr, low: lowering.Lowered, placement: Placem
     if checks.wanted():                         # the flags are part of every key under which programs are kept
         program.is_plain = False
         run = checks.checked(run, closed, program.in_sigs, program.name)
+    if config.no_execution.value:               # the flag is part of those keys too
+        program.is_plain = False
+        run = _refuse_to_run(program.name)
     program.run_buffers = run
     return program
+
+
+def _refuse_to_run(name: str):
+    def run(bufs):
+        raise RuntimeError(f"{name} would run on a device, but the option jax_no_execution forbids it")
+    return run
 
 
 def _place_const(const, aval, placement: Placement):
