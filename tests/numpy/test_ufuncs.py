@@ -7,7 +7,7 @@ import ferax as jax
 import ferax.numpy as jnp
 import numpy as np
 import pytest
-import record_dtypes
+import numpy_dtypes
 
 REAL = np.array([-2.5, -1.0, -0.3, 0.0, 0.2, 0.7, 1.0, 3.5, np.inf, -np.inf, np.nan], np.float32)
 UNIT = np.linspace(-1, 1, 9).astype(np.float32)
@@ -148,13 +148,13 @@ WEAK_ASIDE = {"gcd", "lcm", "hypot", "logaddexp", "logaddexp2"}
 @pytest.mark.parametrize("mode", ["x32", "x64"])
 def test_result_dtypes_are_those_of_jax(mode):
     expected = {f: group["results"] for group in RECORDED[mode] for f in group["functions"].split()}
-    found = record_dtypes.table(jax)[mode]
-    names = [d for d in record_dtypes.DTYPES if mode == "x64" or d not in ("int64", "uint64", "float64", "complex128")]
+    found = numpy_dtypes.table(jax)[mode]
+    names = [d for d in numpy_dtypes.DTYPES if mode == "x64" or d not in ("int64", "uint64", "float64", "complex128")]
     wrong = []
     for f, results in expected.items():
         for i, (a, b) in enumerate(zip(found[f].split(), results.split(), strict=True)):
             if a != b and not ("Error" in a and "Error" in b):          # which error it is may differ
-                operands = [names[i]] if f in record_dtypes.UNARY else [names[i // len(names)], names[i % len(names)]]
+                operands = [names[i]] if f in numpy_dtypes.UNARY else [names[i // len(names)], names[i % len(names)]]
                 if "Error" in b and {"int4", "float8_e5m2"} & set(operands):
                     continue                                            # narrow dtypes work in more places than in JAX
                 if a == b.rstrip("*") and all(o.endswith("*") for o in operands) and f in WEAK_ASIDE:

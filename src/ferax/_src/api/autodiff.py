@@ -267,26 +267,39 @@ def _active(leaves) -> tuple[bool, ...]:
     return tuple([core.is_active_dtype(aval_of(x).dtype) for x in leaves])
 
 
+class _FlatFunction:
+    """A function of pytrees as one of flat arguments; knows afterwards the structure of what it answered."""
+
+    __slots__ = ("fun", "in_tree", "has_aux", "api", "out_tree", "aux_tree", "n_out")
+
+    def __init__(self, fun, in_tree, has_aux: bool, api: str):
+        self.fun = fun
+        self.in_tree = in_tree
+        self.has_aux = has_aux
+        self.api = api
+
+    def __call__(self, *xs) -> list:
+        """The leaves of the result, then those of the auxiliary result."""
+        out = self.fun(*tree_unflatten(self.in_tree, xs))
+        aux_leaves: list = []
+        if self.has_aux:
+            out, aux = _check_aux(out, self.fun, self.api)
+            aux_leaves, self.aux_tree = tree_flatten(aux)
+        leaves, self.out_tree = tree_flatten(out)
+        check_arraylike(leaves, f"{self.api}: the result of {name_of(self.fun)}", lambda: _leaf_names(out))
+        self.n_out = len(leaves)
+        return [*leaves, *aux_leaves]
+
+    def aux(self, outs):
+        """The auxiliary result, from all that the function answered."""
+        return tree_unflatten(self.aux_tree, outs[self.n_out:]) if self.has_aux else None
+
+
 def _linearized(fun, leaves, in_tree, has_aux, api):
     """Linearise a function of pytrees; answers flat results, their ids, the tape, the out tree and aux."""
-    out_tree = aux_tree = None
-    n_out = 0
-
-    def flat_fun(*xs):
-        nonlocal out_tree, aux_tree, n_out
-        out = fun(*tree_unflatten(in_tree, xs))
-        aux_leaves = []
-        if has_aux:
-            out, aux = _check_aux(out, fun, api)
-            aux_leaves, aux_tree = tree_flatten(aux)
-        out_leaves, out_tree = tree_flatten(out)
-        check_arraylike(out_leaves, f"{api}: the result of {name_of(fun)}", lambda: _leaf_names(out))
-        n_out = len(out_leaves)
-        return [*out_leaves, *aux_leaves]
-
-    outs, ids, tape = linearize_flat(flat_fun, leaves, _active(leaves))
-    aux = tree_unflatten(aux_tree, outs[n_out:]) if has_aux else None
-    return outs[:n_out], ids[:n_out], tape, out_tree, aux
+    flat = _FlatFunction(fun, in_tree, has_aux, api)
+    outs, ids, tape = linearize_flat(flat, leaves, _active(leaves))
+    return outs[:flat.n_out], ids[:flat.n_out], tape, flat.out_tree, flat.aux(outs)
 
 
 def _leaf_names(tree) -> tuple[str, ...]:
@@ -397,27 +410,11 @@ def jvp(fun, primals, tangents, has_aux=False):
     for p, t in zip(ps, ts):
         _check_tangent(t, aval_of(p), "jvp", "tangent", "primal")
     directions = [t if core.is_active_dtype(aval_of(p).dtype) else None for p, t in zip(ps, ts)]
-    out_tree = aux_tree = None
-    n_out = 0
-
-    def flat_fun(*xs):
-        nonlocal out_tree, aux_tree, n_out
-        out = fun(*tree_unflatten(in_tree, xs))
-        aux_leaves = []
-        if has_aux:
-            out, aux = _check_aux(out, fun, "jvp")
-            aux_leaves, aux_tree = tree_flatten(aux)
-        out_leaves, out_tree = tree_flatten(out)
-        check_arraylike(out_leaves, f"jvp: the result of {name_of(fun)}", lambda: _leaf_names(out))
-        n_out = len(out_leaves)
-        return [*out_leaves, *aux_leaves]
-
-    outs, out_tangents = jvp_flat(flat_fun, ps, directions)
-    result = tree_unflatten(out_tree, outs[:n_out])
-    tangent = tree_unflatten(out_tree, [_tangent_array(t) for t in out_tangents[:n_out]])
-    if has_aux:
-        return result, tangent, tree_unflatten(aux_tree, outs[n_out:])
-    return result, tangent
+    flat = _FlatFunction(fun, in_tree, has_aux, "jvp")
+    outs, out_tangents = jvp_flat(flat, ps, directions)
+    result = tree_unflatten(flat.out_tree, outs[:flat.n_out])
+    tangent = tree_unflatten(flat.out_tree, [_tangent_array(t) for t in out_tangents[:flat.n_out]])
+    return (result, tangent, flat.aux(outs)) if has_aux else (result, tangent)
 
 
 def _tangent_array(t):

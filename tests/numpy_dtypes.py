@@ -1,6 +1,6 @@
-"""Record what dtypes real JAX gives: run in an environment with jax, it writes ``dtypes.json`` beside this file.
+"""Record what dtypes real JAX gives: run in an environment with jax, it writes ``numpy/dtypes.json``.
 
-    .venv-jax/bin/python tests/numpy/record_dtypes.py
+    .venv-jax/bin/python tests/numpy_dtypes.py
 
 The table says, for each function and each pair of operand dtypes, the dtype of the result, with ``*`` if it is weakly
 typed, or the class of the error. Functions of which all results are the same share one entry.
@@ -76,6 +76,6 @@ if __name__ == "__main__":
         for f, results in rows.items():
             groups.setdefault(results, []).append(f)
         short[mode] = [{"functions": " ".join(fs), "results": results} for results, fs in groups.items()]
-    path = pathlib.Path(__file__).with_name("dtypes.json")
+    path = pathlib.Path(__file__).parent / "numpy" / "dtypes.json"
     path.write_text(json.dumps({"jax": jax.__version__, **short}, indent=1) + "\n")
     print(path, path.stat().st_size, file=sys.stderr)
