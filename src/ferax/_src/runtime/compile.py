@@ -8,7 +8,6 @@ not compile with ours is compiled once more without.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import logging
 import os
@@ -18,7 +17,6 @@ from typing import Any
 
 from ferax._src import engine
 from ferax._src.engine import compiler
-from ferax._src.runtime import disk_cache
 from ferax._src.runtime.lowering import Lowered
 from ferax._src.util import config
 
@@ -190,6 +188,9 @@ def _compile(
     def run_xla() -> Any:
         return compiler.compile_module(client, lowered.module, devices, options, lowered.host_callbacks)
 
+    if not config.FLAGS["jax_compilation_cache_dir"].value:
+        return run_xla()
+    from ferax._src.runtime import disk_cache  # lazy: mostly there is none
     return disk_cache.cached(lowered, devices, options, run_xla)
 
 
@@ -200,6 +201,7 @@ def _described(lowered: Lowered) -> str:
 def _module_hash(lowered: Lowered) -> bytes:
     from ferax._src.engine import mlir_text  # lazy: loads MLIR's bindings
 
+    import hashlib  # lazy: only for modules that did not compile
     return hashlib.sha256(mlir_text.module_bytecode(lowered.module, locations=False)).digest()
 
 

@@ -17,7 +17,6 @@ An option starts from the environment: ``FERAX_ENABLE_X64``, else ``JAX_ENABLE_X
 from __future__ import annotations
 
 import contextlib
-import difflib
 import enum
 import operator
 import os
@@ -382,6 +381,7 @@ def _flag_named(name: str) -> Flag:
         return FLAGS[name]
     except KeyError:
         name_in_full = name if name.startswith("jax") else f"jax_{name}"
+        import difflib  # lazy: only to word an error
         near = difflib.get_close_matches(name_in_full, FLAGS, n=3)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise AttributeError(f"Unrecognized config option: {name}.{hint}") from None
