@@ -11,7 +11,7 @@ from ferax._src.numpy import util
 from ferax._src.numpy.creation import asarray
 from ferax._src.numpy.places import made_on_host, put, sharding_for
 from ferax._src.ops import zeros as ops
-from ferax._src.ops.static import as_static_int, canonical_shape
+from ferax._src.ops.static import canonical_shape
 from ferax._src.runtime import transfer
 from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
@@ -180,13 +180,6 @@ def full_like(a, fill_value, dtype=None, shape=None, *, device=None, out_shardin
     util.check_arraylike("full_like", 0, fill_value)
     return _like("full_like", util.operand(fill_value), a, dtype, shape, device, out_sharding)
 
-
-def static_size(value, name: str) -> int:
-    """A number of elements that must be known while tracing."""
-    size = as_static_int(value, name)
-    if size < 0:
-        raise ValueError(f"{name} must not be negative, got {size}")
-    return size
 
 for _function in (zeros, ones, full):
     _function.filters_tracebacks = True         # type: ignore[attr-defined]

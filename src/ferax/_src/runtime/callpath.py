@@ -236,8 +236,3 @@ def _arrays_of(leaves: list) -> list[ArrayImpl] | None:
         return [x if type(x) is ArrayImpl else as_array(x) for x in leaves]
     except TypeError:
         return None
-
-
-def flatten_arguments(args: tuple, kwargs: dict) -> tuple[list, PyTreeDef]:
-    """Leaves and structure of a call's arguments, in the order in which `Entry` programs take them."""
-    return tree_flatten((args, kwargs) if kwargs else args)

@@ -472,11 +472,6 @@ class NamedAxisEffect:
         return f"NamedAxis:{self.name}"
 
 
-def params_key(params: dict[str, Any]) -> tuple:
-    """A hashable key of an equation's parameters."""
-    return tuple(params.items())
-
-
 def abstract_eval(primitive: Primitive, avals: tuple, params) -> list:
     """The result types of a primitive, from its cache."""
     key = (tuple(params.items()), avals)

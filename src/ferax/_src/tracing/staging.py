@@ -15,7 +15,7 @@ from ferax._src.ir.jaxpr import (
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Trace, Tracer, abstract_eval, set_current_trace, state
 from ferax._src.tracing.leaks import check_leaks
-from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.types.avals import aval_of
 from ferax._src.util import source as source_info
 
 _SCALARS = (int, float, bool, complex)
@@ -204,7 +204,3 @@ def hoist_consts(closed: ClosedJaxpr) -> tuple[ClosedJaxpr, list]:
 def has_tracer_consts(closed: ClosedJaxpr) -> bool:
     """Whether the program closes over values of a running trace."""
     return any(isinstance(c, Tracer) for c in closed.consts)
-
-
-def is_array_aval(aval) -> bool:
-    return isinstance(aval, ShapedArray)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Literal, Var
-from ferax._src.ops.zeros import accumulate, instantiate_zeros
+from ferax._src.ops.zeros import accumulate
 from ferax._src.tracing.core import Zero, ascribe, remember, state
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.program import call_program
@@ -129,8 +129,3 @@ def transpose_flat(closed: ClosedJaxpr, linear, args, cts) -> list:
     avals = [v.aval for v, is_linear in zip(closed.jaxpr.invars, linear) if is_linear]
     return [next(results) if is_active else Zero(aval.to_tangent_aval())
             for is_active, aval in zip(in_active, avals)]
-
-
-def instantiate_cts(cts) -> list:
-    """Cotangents with arrays of zeros in place of `Zero`."""
-    return [instantiate_zeros(ct) for ct in cts]
