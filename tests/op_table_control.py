@@ -1,4 +1,4 @@
-"""Cases for primitives that hold programs, for keys, callbacks and collectives; a part of `op_table`.
+"""Cases for primitives that hold programs, for keys, callbacks and collectives.
 
 What holds a program is applied by the function that users call. Its rules for partial evaluation and dead code are
 reached from inside a ``jit`` that gives away one of its results: see `nested`.

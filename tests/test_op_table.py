@@ -1,4 +1,4 @@
-"""Every primitive through every check; see `op_harness` for the checks and `op_table` for the cases."""
+"""Every primitive through every check; see `op_harness` for the checks and the tables `op_table*` for the cases."""
 
 import importlib
 import pkgutil
@@ -20,8 +20,10 @@ for package in PACKAGES:
         importlib.import_module(module.name)
 
 from op_harness import Coverage, check, check_dtypes, checked_jaxprs, rules_of  # noqa: E402
-from op_table import CASES  # noqa: E402
-from op_table_control import REFUSALS  # noqa: E402
+
+TABLES = [importlib.import_module(path.stem) for path in sorted(Path(__file__).parent.glob("op_table*.py"))]
+CASES = [case for table in TABLES for case in table.CASES]
+REFUSALS = [refusal for table in TABLES for refusal in getattr(table, "REFUSALS", ())]
 
 #: Primitives that no case can apply.
 EXEMPT = {

@@ -32,11 +32,6 @@ _dump_numbers = itertools.count()
 _option_unknown = False  # this jaxlib does not know the option
 
 
-def cpu_lowerings_enabled() -> bool:
-    """Whether the CPU's own lowerings and options are on: everywhere but under ``FERAX_CPU_LOWERINGS=plain``."""
-    return os.environ.get("FERAX_CPU_LOWERINGS", "").lower() != "plain"
-
-
 def default_options(platform: str, contractions: frozenset) -> dict[str, Any]:
     """Ferax's XLA options for a program with these matrix products and convolutions.
 
@@ -44,7 +39,7 @@ def default_options(platform: str, contractions: frozenset) -> dict[str, Any]:
     convolution wins for forward convolutions of few channels, its default; elsewhere products with what surrounds them
     and reductions in YNN, convolutions in XLA, are 1.1 to 2.4 times as fast as jaxlib's default.
     """
-    if platform != "cpu" or not contractions or _option_unknown or not cpu_lowerings_enabled():
+    if platform != "cpu" or not contractions or _option_unknown or config.cpu_lowerings.value == "plain":
         return {}
     if _FUSION_OPTION in os.environ.get("XLA_FLAGS", ""):
         return {}

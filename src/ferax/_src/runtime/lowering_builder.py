@@ -18,6 +18,7 @@ from ferax._src.runtime.array import physical_aval
 from ferax._src.runtime.lowering_module import ModuleState, ordered_effects, physical_value
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, abstract_token, aval_of
+from ferax._src.util import config
 
 create = mlir.create
 
@@ -32,6 +33,8 @@ class Builder:
         self.bench = bench = state.bench
         self.platform: str = state.platform
         self.gpu_kind: str = state.gpu_kind
+        #: Whether rules are to take the forms that were measured to be quicker on the CPU; see ``ferax_cpu_lowerings``.
+        self.tuned: bool = state.platform == "cpu" and config.cpu_lowerings.value == "fast"
         self.avals_in: list[Any] = []
         self.avals_out: list[Any] = []
         self.effects: Any = frozenset()

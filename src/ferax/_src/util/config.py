@@ -296,6 +296,7 @@ def __getattr__(name: str) -> Flag:
 
 
 enable_x64 = FLAGS["jax_enable_x64"]
+cpu_lowerings = FLAGS["ferax_cpu_lowerings"]
 explicit_x64_dtypes = FLAGS["jax_explicit_x64_dtypes"]
 numpy_dtype_promotion = FLAGS["jax_numpy_dtype_promotion"]
 numpy_rank_promotion = FLAGS["jax_numpy_rank_promotion"]

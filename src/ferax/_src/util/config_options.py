@@ -68,7 +68,7 @@ class Option(NamedTuple):
     @property
     def short_name(self) -> str:
         """The name of the flag as an attribute of ``ferax._src.util.config`` and as a context manager."""
-        return self.name.removeprefix("jax_")
+        return self.name.removeprefix("jax_").removeprefix("ferax_")
 
 
 # fmt: off
@@ -122,6 +122,8 @@ _ROWS: tuple[tuple[str, Any, Any, bool, str, str], ...] = (
      "the CPU client runs programs in the background"),
     ("jax_sort_devices_by_process_index", True, bool, no, NONE, "order devices by process, then id"),
     ("jax_check_proxy_envs", True, bool, no, NONE, "look for proxy settings that break distributed start"),
+    ("ferax_cpu_lowerings", "fast", ("fast", "plain"), yes, TRACE,
+     "'plain' turns off the lowerings and XLA options that Ferax chooses for the CPU"),
     # -- tracing and calling ---------------------------------------------------------------------------------
     ("jax_disable_jit", False, bool, yes, TRACE, "run jitted functions as plain Python"),
     ("jax_no_tracing", False, bool, yes, NONE, "an error when a function would be traced"),
