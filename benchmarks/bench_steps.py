@@ -17,7 +17,7 @@ def mlp(jax):
     return jitted_step(jax, workloads.mlp(jax, sizes=(784, 512, 256, 10), batch=128))
 
 
-@suite.row("transformer, 2 layers of 128, 8 x 64 tokens", bar=1.0)
+@suite.row("transformer, 2 layers of 128, 8 x 64 tokens", bar=0.9)
 def transformer(jax):
     return jitted_step(
         jax, workloads.transformer(jax, 2, width=128, heads=4, vocabulary=256, length=64, batch=8)

@@ -22,8 +22,11 @@ from ferax._src.api.vmap import vmap
 from ferax._src.ir.checker import check_jaxpr
 from ferax._src.ir.jaxpr import ClosedJaxpr, jaxprs_in_params
 from ferax._src.numpy import array_methods  # noqa: F401  (operators and methods of arrays)
+from ferax._src.ops import cpu_elementwise
 from ferax._src.ops.base import Elementwise
+from ferax._src.ops.elementwise_complex import imag, real
 from ferax._src.ops.reduce import Reduction
+from ferax._src.runtime.lowering import lower_jaxpr
 from ferax._src.tracing import core, staging
 from ferax._src.transforms.linearize import Linearization
 from ferax._src.types import dtypes
@@ -510,6 +513,114 @@ def check_vmaps(case: Case, data, got) -> None:
             loop = [numpy_of(case.run(*[variants[i][j] if i in places else x for i, x in enumerate(args)])) for j in range(SIZE)]
             rows[subset] = [np.stack(column) for column in zip(*loop)]
         close(got[f"vmap {k}"], rows[subset], 1e-10, f"vmap with in_axes {places} against a loop")
+
+
+# --- other forms of the program -----------------------------------------------------------------
+
+def check_plain_form(case: Case, interpreter) -> bool:
+    """The form that lowering chooses for the CPU, where there is one, against the plain one; that against the interpreter.
+
+    Answers whether the interpreter knows the case's operations.
+    """
+    groups: dict = {False: [], True: []}
+    for kind, args in [(case.dtype, case.draw(0)), *[(k, case.draw(7, k)) for k in case.kinds if k != case.dtype]]:
+        groups[kind != case.dtype and not needs_x64(kind)].append(args)
+    for narrow, runs in groups.items():
+        if runs:
+            _check_forms(case, runs, x64=not narrow)
+    return _check_interpreted(case, groups[False][0], interpreter)
+
+
+def _check_forms(case: Case, runs, x64: bool) -> None:
+    def lowered(form):
+        with config.cpu_lowerings(form):
+            return compiled(lambda runs: [case.run(*args) for args in runs]).lower(runs)
+
+    with config.enable_x64(x64), patched_small():
+        quick, plain = lowered("fast"), lowered("plain")
+        if quick.as_text() == plain.as_text():
+            return
+        found, wanted = quick.compile()(runs), plain.compile()(runs)
+    for args, a, b in zip(runs, found, wanted):
+        tolerance = max([TOLERANCE.get(str(x.dtype), 0.0) for x in (*args, *a)]) * case.tolerance
+        close(a, b, tolerance, f"{args[0].dtype if args else case.dtype}: the CPU's form against the plain one")
+
+
+@contextmanager
+def patched_small():
+    """Let arrays of any size have the forms that are worth while for large ones only."""
+    saved, cpu_elementwise.SMALL = cpu_elementwise.SMALL, 1
+    try:
+        yield
+    finally:
+        cpu_elementwise.SMALL = saved
+
+
+def _check_interpreted(case: Case, args, interpreter) -> bool:
+    def parts(*xs):                             # the interpreter knows complex numbers, but hands out none
+        return [part for y in case.run(*xs) for part in ([real(y), imag(y)] if dtypes.kind_of(y.dtype) == "c" else [y])]
+
+    with config.enable_x64(True):
+        with config.cpu_lowerings("plain"):
+            avals = [ShapedArray(a.shape, dtypes.as_dtype(a.dtype)) for a in args]
+            low = lower_jaxpr(staging.trace_to_jaxpr(parts, avals))
+        inputs = numpy_of(low.const_args) + [a for a, kept in zip(args, low.kept) if kept]
+        found = interpreter.run(low.as_text(), inputs)
+        if found is not None:
+            tolerance = TOLERANCE.get(case.dtype, 1e-10) * case.tolerance
+            close(found, numpy_of(parts(*args)), tolerance, "the reference interpreter against XLA")
+    return found is not None
+
+
+# --- extreme values -----------------------------------------------------------------------------
+
+#: Elementwise primitives that mean something else than their oracles at infinities, zeros or poles.
+OTHER_AT_EXTREMES = {
+    "eq_to": "total order", "lt_to": "total order", "le_to": "total order",
+    "nextafter": "the next number of the dtype", "complex": "the oracle multiplies by 1j", "conj": "the oracle adds 0j",
+    "lgamma": "of -inf is inf here, the limit of log |gamma|",
+    **dict.fromkeys(("digamma", "polygamma", "zeta"), "poles are NaN here, and inf in SciPy"),
+    **dict.fromkeys(("igamma", "igammac", "igamma_grad_a", "random_gamma_grad", "regularized_incomplete_beta"),
+                    "no numbers where an operand is infinite or near it"),
+}
+#: Those that answer a zero of another sign than the oracle.
+OTHER_ZERO = {"max", "min", "clamp", "sign", "erf_inv", "bessel_i1e"}
+
+
+def check_extremes(cases, dtype: str) -> None:
+    """Elementwise cases with oracles at infinities, NaN, zeros of both signs and the ends of the range, in one program.
+
+    Of each primitive the first case is taken, and all of those with a parameter. They run on zero-dimensional arrays and on arrays
+    without elements too.
+    """
+    taken = {}
+    for case in cases:
+        if (isinstance(primitive(case.primitive), Elementwise) and case.oracle is not None and case.dtype == "float64"
+                and all(a.dtype is None for a in case.args) and case.primitive not in OTHER_AT_EXTREMES):
+            taken.setdefault(case.id if case.primitive in ("integer_pow", "round") else case.primitive, case)
+    taken = list(taken.values())
+    info = np.finfo(dtype)
+    values = np.array([0.0, -0.0, 1, -1, 0.5, -2, 3, np.inf, -np.inf, np.nan, info.max, info.min, info.tiny, -info.tiny, info.eps], dtype)
+    given = [[g.ravel() for g in np.meshgrid(*[values] * len(case.args))] for case in taken]
+    scalars = [[np.asarray(x[4]) for x in args] for args in given]
+    empty = [[x[:0].reshape(0, 3) for x in args] for args in given]
+    with config.enable_x64(True):
+        found = compiled(lambda *runs: [[case.run(*args) for case, args in zip(taken, run)] for run in runs])(given, scalars, empty)
+    for case, args, *outs in zip(taken, given, *found):
+        with np.errstate(all="ignore"):
+            wanted = case.oracle(*[x.astype(np.float64) for x in args])
+            wanted = [np.asarray(b).astype(a.dtype) for a, b in zip(
+                outs[0], wanted if isinstance(wanted, (list, tuple)) else [wanted], strict=True)]
+        for a, scalar, nothing, b in zip(*outs, wanted):
+            what = f"{case.id} of {dtype}"
+            assert (scalar.shape, nothing.shape) == ((), (0, 3)) and a.dtype == scalar.dtype == nothing.dtype, what
+            a = np.asarray(a)
+            np.testing.assert_allclose(np.asarray(scalar), a[4], rtol=TOLERANCE[dtype], err_msg=what)
+            same = np.isclose(a, b, rtol=TOLERANCE[dtype], atol=info.tiny, equal_nan=True)
+            if a.dtype.kind == "f" and case.primitive not in OTHER_ZERO:
+                same &= (b != 0) | (np.signbit(a) == np.signbit(b))
+            wrong = [(*[x[i] for x in args], a[i], b[i]) for i in np.flatnonzero(~same)]
+            assert not wrong, f"{what}: operands, result, result of the oracle: {wrong[:5]}"
 
 
 # --- dtypes and odd shapes ----------------------------------------------------------------------

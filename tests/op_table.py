@@ -10,7 +10,8 @@ import numpy as np
 import scipy.special
 from op_harness import Arg, Case, bind, wide
 
-from ferax._src.ops import elementwise, reduce_general, select
+from ferax._src.control import reductions
+from ferax._src.ops import elementwise, select
 from ferax._src.ops.accuracy import AccuracyMode
 from ferax._src.ops.elementwise import RoundingMethod
 from ferax._src.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
@@ -455,6 +456,8 @@ for label, reverse, shape, axis in (("forward", False, (4, 3), 0), ("reverse", T
              second=label in ("forward", "one") or name == "cumprod" and label == "odd")
 for name, ufunc in (("cumsum", np.add), ("cumprod", np.multiply), ("cummax", np.maximum)):
     case(name, Arg((4,)), params={"axis": 0, "reverse": False}, oracle=ufunc.accumulate, dtype="complex128", diff=(0,), label="complex")
+case("cumlogsumexp", Arg((4,), -1, 1), params={"axis": 0, "reverse": True}, dtype="complex128", diff=(0,), label="complex",
+     oracle=lambda x: np.log(np.cumsum(np.exp(x[::-1])))[::-1])
 
 
 case("cumprod", Arg((4,), values=[0.0, 2.0, 0.0, 3.0]), params={"axis": 0, "reverse": False}, oracle=np.cumprod, diff=(0,), label="zeros")
@@ -476,10 +479,10 @@ def larger_first(x, y):
     return select.select(first, x[0], y[0]), select.select(first, x[1], y[1])
 
 
-case("reduce", Arg((3, 4)), fn=lambda x: reduce_general.reduce(x, x.dtype.type(-1e30), log_sum_exp, (0,)), diff=(0,),
+case("reduce", Arg((3, 4)), fn=lambda x: reductions.reduce(x, x.dtype.type(-1e30), log_sum_exp, (0,)), diff=(0,),
      oracle=lambda x: np.logaddexp.reduce(x, axis=0))
 case("reduce", Arg((3, 4), distinct=True), Arg((3, 4)), diff=(0, 1), label="pairs",
-     fn=lambda x, y: list(reduce_general.reduce((x, y), (np.float64(-9), np.float64(0)), larger_first, (1,))),
+     fn=lambda x, y: list(reductions.reduce((x, y), (np.float64(-9), np.float64(0)), larger_first, (1,))),
      oracle=lambda x, y: [x.max(1), np.take_along_axis(y, x.argmax(1)[:, None], 1)[:, 0]])
 
 # --- sorting ------------------------------------------------------------------------------------

@@ -11,23 +11,37 @@ from ferax._src.api.autodiff import jvp, linear_transpose, vjp
 from ferax._src.api.jit import jit
 from ferax._src.api.vmap import vmap
 from ferax._src.control import callback, collectives_api
+from ferax._src.control.composite import composite
 from ferax._src.control.cond import cond, switch
 from ferax._src.control.custom_batching import custom_vmap
 from ferax._src.control.custom_jvp import custom_jvp
 from ferax._src.control.custom_vjp import custom_vjp
+from ferax._src.control.ffi import ffi_call
 from ferax._src.control.linear_call import linear_call
 from ferax._src.control.linear_solve import custom_linear_solve
 from ferax._src.control.platform_dependent import platform_dependent
 from ferax._src.control.remat import checkpoint, checkpoint_name
 from ferax._src.control.checkpoint_policies import save_only_these_names
 from ferax._src.control.scan_api import scan
+from ferax._src.control.sharding_constraint import with_sharding_constraint
 from ferax._src.control.while_loop import fori_loop, while_loop
 from ferax._src.ops.broadcasting import reduce_sum
 from ferax._src.ops.compare import lt
 from ferax._src.ops.elementwise import add, cos, div, mul, neg, sin, sub
+from ferax._src.ops.elementwise_gamma import random_gamma_grad
 from ferax._src.ops.indexing import GatherDimensionNumbers, GatherScatterMode
+from ferax._src.engine import custom_calls
 from ferax._src.random.prng import threefry_impl
+from ferax._src.runtime.devices import devices
+from ferax._src.types.meshes import Mesh
 from ferax._src.types.shape_dtype import ShapeDtypeStruct
+from ferax._src.types.shardings import NamedSharding, PartitionSpec, SingleDeviceSharding
+
+
+
+def devices_sharding():
+    return SingleDeviceSharding(devices()[0])
+
 
 CASES: list[Case] = []
 REFUSALS: list[Refusal] = []
@@ -82,6 +96,30 @@ case("optimization_barrier", bind("optimization_barrier"), X, Arg((2,)), oracle=
 case("stop_gradient", bind("stop_gradient"), X, oracle=lambda x: x, diff=(0,), tangent=lambda x, t: [0 * t], second=False)
 case("stop_gradient", lambda x: linear_transpose(bind("stop_gradient"), x)([x])[0], X, oracle=lambda x: 0 * x, label="transposed",
      reaches=("transpose",), hidden=True)
+
+case("stage", bind("stage"), X, oracle=lambda x: x, diff=(0,), linear=True)
+
+
+def scaled_sine(x, y, *, power=2):
+    return [mul(sin(x), y), y]
+
+
+known_by_name = composite(scaled_sine, name="test.scaled_sine", version=1)
+case("composite", lambda x, y: known_by_name(x, y, power=3), X, X, oracle=lambda x, y: [np.sin(x) * y, y])
+REFUSALS += [
+    Refusal("composite", "jvp", lambda: jvp(known_by_name, (np.ones(2), np.ones(2)), (np.ones(2), np.ones(2))), ValueError,
+            "JVP rule for composite 'test.scaled_sine'"),
+    Refusal("composite", "transpose", lambda: linear_transpose(lambda x: known_by_name(np.ones(2), x), np.ones(2))([np.ones(2)] * 2), ValueError,
+            "Transpose rule for composite"),
+]
+
+
+def laid_out(spec):
+    return NamedSharding(Mesh(np.array(devices()[:1]), ("m",)), PartitionSpec(*spec))
+
+
+case("sharding_constraint", lambda x: with_sharding_constraint(x, laid_out([None, "m"])), X, oracle=lambda x: x, diff=(0,), linear=True)
+case("sharding_constraint", lambda x: with_sharding_constraint({"a": [x]}, devices_sharding())["a"][0], X, oracle=lambda x: x, label="tree")
 
 # --- branches -----------------------------------------------------------------------------------
 
@@ -244,6 +282,35 @@ case("custom_vmap_call", nested(lambda x, y: [own_map(x, mul(y, y)), y]), X, X, 
      label="nested", reaches=("partial_eval",))
 
 
+def with_kernel(fun, fwd, bwd):
+    """A `custom_vjp` whose forward rule may turn back into the function."""
+    f = custom_vjp(fun)
+    f.defvjp(fwd, bwd, optimize_remat=True)
+    return f
+
+
+kernel = with_kernel(lambda x, y: mul(sin(x), y), lambda x, y: (mul(sin(x), y), (x, y)),
+                     lambda res, ct: (mul(ct, mul(cos(res[0]), res[1])), mul(ct, sin(res[0]))))
+bilinear = with_kernel(mul, lambda x, y: (mul(x, y), (x, y)), lambda res, ct: (mul(ct, res[1]), mul(ct, res[0])))
+halved = with_kernel(lambda x: mul(x, 0.5), lambda x: (mul(x, 0.5), None), lambda _, ct: (mul(ct, 0.5),))
+square_of = custom_jvp(lambda x: mul(x, x))
+square_of.defjvp(lambda primals, tangents: (square_of(*primals), mul(vjp(bilinear, *primals, *tangents)[0], 2.0)))
+
+
+def forward_and_back(x, y):
+    out, pull = vjp(kernel, x, y)
+    return [out, *pull(x)]
+
+
+case("remat_opt", jit(forward_and_back), X, X, oracle=lambda x, y: [np.sin(x) * y, x * np.cos(x) * y, x * np.sin(x)], diff=(0, 1),
+     hidden=True, reaches=("jvp", "batch"), second=False)
+case("remat_opt", checkpoint(kernel), X, X, oracle=sine_product, diff=(0, 1), forward=False, hidden=True, label="checkpoint", reaches=("dce",))
+case("remat_opt", jit(lambda x: [linear_transpose(jit(lambda x: vjp(halved, x)[0]), x)(x)[0]]), X, oracle=lambda x: x / 2, hidden=True,
+     label="transposed", reaches=("transpose",))
+case("remat_opt", lambda x: vjp(square_of, x)[1](x)[0], X, oracle=lambda x: 2 * x * x, hidden=True, label="of-a-tangent",
+     reaches=("partial_eval",), mapped=())
+
+
 @custom_vmap
 def own_half(x):
     return mul(x, 0.5)
@@ -333,10 +400,21 @@ for width in (8, 16, 32, 64):
 
     case("random_bits", lambda words, width=width: bind("random_bits", bit_width=width, shape=(4,))(wrap(words)), MANY, oracle=bits,
          label=str(width))
+
+
+def sample_tangent(log_space):
+    """A sample keeps its place in the distribution: what it moves by is no limit of differences, for which words would be kept."""
+    def tangent(a, t):
+        x = np.asarray(bind("random_gamma", log_space=log_space)(wrap(np.zeros(2, np.uint32)), a)[0])
+        x = np.exp(x) if log_space else x
+        slope = np.asarray(random_gamma_grad(a, x))
+        return [t * (slope / x if log_space else slope)]
+    return tangent
+
+
 case("random_gamma", lambda words, a: bind("random_gamma", log_space=False)(wrap(words), a), MANY, Arg((3,), 0.5, 3), mapped=(0,))
-REFUSALS.append(Refusal("random_gamma", "jvp", lambda: jvp(
-    lambda a: bind("random_gamma", log_space=True)(wrap(np.zeros(2, np.uint32)), a), (np.ones(()),), (np.ones(()),)),
-    NotImplementedError, "cannot be differentiated"))
+case("random_gamma", lambda a: bind("random_gamma", log_space=True)(wrap(np.zeros(2, np.uint32)), a), Arg((2,), 0.5, 3), diff=(0,),
+     mapped=(), second=False, tangent=sample_tangent(True), label="slope")
 
 
 def on_words(oracle, n_keys):
@@ -411,7 +489,27 @@ for name, fn in (("pure_callback", on_host(None)), ("io_callback", lambda x, y: 
     REFUSALS.append(Refusal(name, "jvp", lambda fn=fn: jvp(lambda x: fn(x, x), (np.ones(2),), (np.ones(2),)), ValueError, "do not support JVP"))
     REFUSALS.append(Refusal(name, "transpose", lambda fn=fn: linear_transpose(lambda x: fn(x, x), np.ones(2))(np.ones(2)), ValueError,
                             "not linear"))
+MATRIX = np.array([[4.0, 1.0, 2.0], [1.0, 3.0, 0.5], [2.0, 0.5, 5.0]])
+
+
+def cholesky(method):
+    """LAPACK's, whose matrices are column-major; the triangle that it does not write is that of the operand."""
+    def fn(a):
+        custom_calls.ensure_lapack()
+        shapes = [ShapeDtypeStruct(a.shape, a.dtype), ShapeDtypeStruct(a.shape[:-2], np.int32)]
+        order = (*range(a.ndim - 2), a.ndim - 1, a.ndim - 2)
+        return ffi_call(f"lapack_{'d' if a.dtype == np.float64 else 's'}potrf_ffi", shapes, vmap_method=method, input_layouts=[order], output_layouts=[order, None],
+                        input_output_aliases={0: 0})(a, uplo=np.uint8(ord("L")))
+    return fn
+
+
+for method in ("sequential", "broadcast_all"):
+    case("ffi_call", cholesky(method), Arg((3, 3), values=MATRIX), label=method,
+         oracle=lambda a: [np.tril(np.linalg.cholesky(a)) + np.triu(a, 1), np.int32(0)])
 REFUSALS += [
+    Refusal("ffi_call", "jvp", lambda: jvp(cholesky(None), (np.float32(MATRIX),), (np.float32(MATRIX),)), ValueError, "cannot be differentiated"),
+    Refusal("ffi_call", "transpose", lambda: linear_transpose(lambda a: cholesky(None)(a)[0], np.float32(MATRIX))(np.float32(MATRIX)), ValueError,
+            "cannot be differentiated"),
     Refusal("custom_lin", "jvp", lambda: jvp(lambda x: jvp(own_triple, (x,), (x,))[1], (np.ones(2),), (np.ones(2),)), TypeError,
             "forward-mode"),
     Refusal("custom_lin", "batch", lambda: vmap(lambda x: jvp(jit(own_triple), (x,), (x,))[1])(np.ones(2)), TypeError, "forward-mode"),
@@ -482,3 +580,42 @@ for name, fn, best in (("pmax", collectives_api.pmax, np.argmax), ("pmin", colle
          oracle=lambda x, u=np.maximum if name == "pmax" else np.minimum: same(u.reduce(x)), hidden=True)
 case("axis_index", lambda x: vmap(lambda v: [collectives_api.axis_index("i"), v], axis_name="i")(x), Arg((4, 3)), hidden=True,
      oracle=lambda x: [np.arange(4, dtype=np.int32), x], reaches=("batch",))
+
+
+# --- ragged: two places send three rows each --------------------------------------------------------
+
+STARTS, SIZES = np.int32([[0, 1], [0, 1]]), np.int32([[1, 2], [1, 1]])
+TARGETS, RECEIVED = np.int32([[0, 0], [1, 2]]), np.int32([[1, 1], [2, 1]])
+RAGGED = [Arg((2, 3, 2)), Arg((2, 4, 2))]
+
+
+def send_rows(x, out):
+    rows = lambda *args: collectives_api.ragged_all_to_all(*args, axis_name="i")
+    return vmap(rows, axis_name="i")(x, out, STARTS, SIZES, TARGETS, RECEIVED)
+
+
+def send_rows_inside(x, out, t, u, ct):
+    """Derivatives taken inside of the map."""
+    def one(x, out, t, u, ct, *indices):
+        rows = lambda x, out: collectives_api.ragged_all_to_all(x, out, *indices, axis_name="i")
+        return [jvp(rows, (x, out), (t, u))[1], *vjp(rows, x, out)[1](ct)]
+    return vmap(one, axis_name="i")(x, out, t, u, ct, STARTS, SIZES, TARGETS, RECEIVED)
+
+
+def sent_rows(x, out):
+    out = out.copy()
+    out[0, 0], out[0, 1] = x[0, 0], x[1, 0]
+    out[1, 0:2], out[1, 2] = x[0, 1:3], x[1, 1]
+    return out
+
+
+def sent_back(ct):
+    dx, dout = np.zeros((2, 3, 2)), ct.copy()
+    dx[0, 0], dx[1, 0], dx[0, 1:3], dx[1, 1] = ct[0, 0], ct[0, 1], ct[1, 0:2], ct[1, 2]
+    dout[0, :2], dout[1, :3] = 0, 0
+    return [dx, dout]
+
+
+case("ragged_all_to_all", send_rows, *RAGGED, oracle=sent_rows, diff=(0, 1), hidden=True, reaches=("batch",), second=False)
+case("ragged_all_to_all", send_rows_inside, *RAGGED, *RAGGED, Arg((2, 4, 2)), label="inside", hidden=True, reaches=("jvp", "transpose"),
+     oracle=lambda x, out, t, u, ct: [sent_rows(t, u), *sent_back(ct)], mapped=())

@@ -56,7 +56,7 @@ def test_rows_run(harness, workloads, name):
     suite = load(name).suite
     assert suite.rows
     for row in suite.rows:
-        if row.setup is not None and "tracing" not in name:  # the large one is traced by `make bench`
+        if row.setup is not None and name != "bench_tracing":  # the large one is traced by `make bench`
             row.setup(ferax)()
 
 

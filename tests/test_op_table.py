@@ -5,6 +5,7 @@ import pkgutil
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ferax._src.control
@@ -19,7 +20,9 @@ for package in PACKAGES:
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
 
-from op_harness import Coverage, check, check_dtypes, checked_jaxprs, rules_of  # noqa: E402
+from interpreter import Interpreter  # noqa: E402
+from op_harness import (  # noqa: E402
+    Coverage, check, check_dtypes, check_extremes, check_plain_form, checked_jaxprs, rules_of)
 
 TABLES = [importlib.import_module(path.stem) for path in sorted(Path(__file__).parent.glob("op_table*.py"))]
 CASES = [case for table in TABLES for case in table.CASES]
@@ -54,6 +57,30 @@ def test_case(case, coverage):
 @pytest.mark.parametrize("case", SWEPT := [case for case in CASES if case.kinds or case.shapes], ids=[case.id for case in SWEPT])
 def test_dtypes_and_shapes(case, coverage):
     check_dtypes(case)
+
+
+@pytest.fixture(scope="module")
+def interpreter():
+    interpreter = Interpreter()
+    yield interpreter
+    interpreter.stop()
+
+
+INTERPRETED: list[bool] = []        # of the cases that were tried, whether the reference interpreter knew their operations
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_plain_form(case, interpreter):
+    INTERPRETED.append(check_plain_form(case, interpreter))
+
+
+def test_the_interpreter_knows_most_cases():
+    assert len(INTERPRETED) < 100 or np.mean(INTERPRETED) > 0.75
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_extreme_values(dtype):
+    check_extremes(CASES, dtype)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=[refusal.id for refusal in REFUSALS])

@@ -49,7 +49,7 @@ __getattr__, __dir__, __all__ = lazy_names(
             "debug_key_reuse enable_custom_prng legacy_prng_key explain_cache_misses no_tracing no_execution"),
     },
     submodules=(
-        "ad_checkpoint core custom_batching custom_derivatives debug dlpack dtypes errors experimental lax nn numpy random "
-        "sharding stages tree tree_util typing version"),
+        "ad_checkpoint core custom_batching custom_derivatives debug dlpack dtypes errors experimental flatten_util ffi image "
+        "lax nn numpy ops random sharding stages test_util tree tree_util typing version"),
     first="ferax._src.numpy.array_methods",
 )

@@ -11,6 +11,7 @@ from ferax._src.control.custom_vjp import (
     zero_from_primal,
 )
 from ferax._src.control.linear_call import linear_call
+from ferax._src.control.remat_opt import remat_opt_p
 
 __all__ = [
     "CustomVJPPrimal",
@@ -23,5 +24,6 @@ __all__ = [
     "custom_vjp_call_p",
     "custom_vjp_primal_tree_values",
     "linear_call",
+    "remat_opt_p",
     "zero_from_primal",
 ]

@@ -70,6 +70,138 @@ def test_mismatched_shapes_and_dtypes(wrap, f, args, error, parts):
     fails(lambda: wrap(f)(*args), error, *parts)
 
 
+# Arguments of `lax` that say which dimensions, which shape, which dtype. Row: call, error, what the message must say.
+
+A, B, K = jnp.ones((4, 3)), jnp.ones((4, 3)) > 0, jnp.ones((4, 3), int)
+BAD_DIMENSIONS = {
+    # repeated, out of range, of the wrong number
+    "broadcast_in_dim: rank": (lambda: lax.broadcast_in_dim(A, (4,), (0, 1)), TypeError, ["(4, 3)", "(4,)"]),
+    "broadcast_in_dim: repeated": (lambda: lax.broadcast_in_dim(A, (4, 3), (0, 0)), TypeError, ["broadcast_dimensions", "(0, 0)"]),
+    "broadcast_in_dim: size": (lambda: lax.broadcast_in_dim(A, (5, 3), (0, 1)), TypeError, ["(4, 3)", "(5, 3)", "(0, 1)"]),
+    "broadcast_in_dim: range": (lambda: lax.broadcast_in_dim(A, (4, 3), (0, 2)), TypeError, ["broadcast_dimensions", "(0, 2)"]),
+    "broadcast: negative": (lambda: lax.broadcast(A, (-1,)), (TypeError, ValueError), ["sizes", "-1"]),
+    "reshape: size": (lambda: lax.reshape(A, (5,)), TypeError, ["(5,)", "(4, 3)"]),
+    "reshape: negative": (lambda: lax.reshape(A, (-1,)), TypeError, ["new_sizes", "(-1,)"]),
+    "reshape: dimensions": (lambda: lax.reshape(A, (12,), (0, 0)), (TypeError, ValueError), ["dimensions", "(0, 0)"]),
+    "transpose: number": (lambda: lax.transpose(A, (0,)), TypeError, ["permutation", "(0,)", "(4, 3)"]),
+    "transpose: repeated": (lambda: lax.transpose(A, (0, 0)), TypeError, ["permutation", "(0, 0)"]),
+    "squeeze: size": (lambda: lax.squeeze(A, (0,)), ValueError, ["(4, 3)", "(0,)"]),
+    "squeeze: range": (lambda: lax.squeeze(A, (2,)), ValueError, ["dimension 2 is out of bounds"]),
+    "expand_dims: range": (lambda: lax.expand_dims(A, (5,)), ValueError, ["5", "out of bounds"]),
+    "expand_dims: repeated": (lambda: lax.expand_dims(A, (0, 0)), ValueError, ["(0, 0)"]),
+    "rev: repeated": (lambda: lax.rev(A, (0, 0)), TypeError, ["dimensions", "(0, 0)"]),
+    "rev: range": (lambda: lax.rev(A, (2,)), TypeError, ["dimensions", "(2,)", "(4, 3)"]),
+    "tile: number": (lambda: lax.tile(A, (2,)), (TypeError, ValueError), ["reps", "(2,)", "(4, 3)"]),
+    "tile: negative": (lambda: lax.tile(A, (2, -1)), TypeError, ["reps", "(2, -1)"]),
+    "reduce_sum: range": (lambda: lax.reduce_sum(A, (2,)), ValueError, ["reduce_sum", "(2,)", "(4, 3)"]),
+    "reduce_max: repeated": (lambda: lax.reduce_max(A, (0, 0)), ValueError, ["reduce_max", "(0, 0)"]),
+    "reduce_and: range": (lambda: lax.reduce_and(K, (-1,)), ValueError, ["reduce_and", "(-1,)"]),
+    "reduce: number of inits": (lambda: lax.reduce((A, A), (np.float32(0),), lambda x, y: x, (0,)), ValueError, ["init"]),
+    "argmax: range": (lambda: lax.argmax(A, 2, np.int32), ValueError, ["argmax", "2", "(4, 3)"]),
+    "argmax: empty": (lambda: lax.argmax(A[:0], 0, np.int32), ValueError, ["non-empty", "(0, 3)"]),
+    "cumsum: range": (lambda: lax.cumsum(A, 2), ValueError, ["axis 2"]),
+    "iota: dimension": (lambda: lax.broadcasted_iota(np.int32, (2, 3), 2), ValueError, ["dimension", "(2, 3)", "2"]),
+    "iota: negative": (lambda: lax.iota(np.int32, -1), (TypeError, ValueError), ["shape", "-1"]),
+    "full: negative": (lambda: lax.full((2, -1), 0.0), TypeError, ["shape", "(2, -1)"]),
+    "collapse: range": (lambda: lax.collapse(A, 1, 0), ValueError, ["collapse", "(4, 3)"]),
+    "dot_general: contracting": (lambda: lax.dot_general(A, A, (((0,), (1,)), ((), ()))), TypeError, ["contracting", "(4, 3)"]),
+    "dot_general: batch": (lambda: lax.dot_general(A, A, (((), ()), ((0,), (1,)))), TypeError, ["batch", "(4, 3)"]),
+    "dot_general: form": (lambda: lax.dot_general(A, A, ((0,), (0,))), ValueError, ["dimension_numbers", "lhs_contracting"]),
+    "dot_general: none": (lambda: lax.dot_general(A, A, None), ValueError, ["dimension_numbers", "None"]),
+    "dot": (lambda: lax.dot(A, A), ValueError, ["(4, 3)"]),
+    "batch_matmul": (lambda: lax.batch_matmul(A, A[0]), ValueError, ["2, 1"]),
+    "concatenate: dimension": (lambda: lax.concatenate([A, A], 2), TypeError, ["dimension 2", "(4, 3)"]),
+    "split": (lambda: lax.split(A, (1, 1)), ValueError, ["Sum of sizes 2", "(4, 3)"]),
+    "sort": (lambda: lax.sort(A, 2), ValueError, ["dimension 2"]),
+    # of the wrong type
+    "broadcast_in_dim: type": (lambda: lax.broadcast_in_dim(A, (4, 3), (0, 1.0)), TypeError, ["broadcast_dimensions", "(0, 1.0)", "float"]),
+    "reshape: type": (lambda: lax.reshape(A, "ab"), TypeError, ["new_sizes", "'a'"]),
+    "transpose: type": (lambda: lax.transpose(A, None), TypeError, ["permutation", "None"]),
+    "squeeze: type": (lambda: lax.squeeze(A, 0), TypeError, ["dimensions", "0"]),
+    "reduce_sum: type": (lambda: lax.reduce_sum(A, 0), TypeError, ["axes", "0"]),
+    "argmax: type": (lambda: lax.argmax(A, (0,), np.int32), TypeError, ["axis", "(0,)", "tuple"]),
+    "collapse: type": (lambda: lax.collapse(A, 0.5), TypeError, ["start_dimension", "0.5"]),
+    "dot_general: type": (lambda: lax.dot_general(A, A, (((0.0,), (0,)), ((), ()))), TypeError, ["lhs_contracting", "0.0"]),
+    "reduce_precision: type": (lambda: lax.reduce_precision(A, 5.5, 2), TypeError, ["exponent_bits", "5.5"]),
+    "integer_pow: type": (lambda: lax.integer_pow(A, 1.5), TypeError, ["y must be an integer", "1.5"]),
+    "concatenate: type": (lambda: lax.concatenate([A, A], "0"), TypeError, ["dimension", "'0'"]),
+    # dtypes
+    "reduce_and: dtype": (lambda: lax.reduce_and(A, (0,)), TypeError, ["reduce_and", "float32"]),
+    "reduce_sum: dtype": (lambda: lax.reduce_sum(B, (0,)), TypeError, ["reduce_sum", "bool"]),
+    "argmax: index_dtype": (lambda: lax.argmax(A, 0, np.float32), TypeError, ["index_dtype", "float32"]),
+    "iota: dtype": (lambda: lax.iota("text", 3), TypeError, ["text"]),
+    "convert_element_type": (lambda: lax.convert_element_type(A, "text"), TypeError, ["text"]),
+    "bitcast: size": (lambda: lax.bitcast_convert_type(A.astype(jnp.int8), np.int32), ValueError, ["32", "8", "(4, 3)"]),
+    "bitcast: bool": (lambda: lax.bitcast_convert_type(A, bool), TypeError, ["float32", "bool"]),
+    "select_n: none": (lambda: lax.select_n(B), ValueError, ["at least one case"]),
+    "select_n: which": (lambda: lax.select_n(A, A, A), TypeError, ["which", "float32"]),
+    "select_n: number": (lambda: lax.select_n(B, A, A, A), TypeError, ["boolean", "3"]),
+    "select_n: dtypes": (lambda: lax.select_n(B, A, K), TypeError, ["float32", "int32"]),
+    "select_n: shapes": (lambda: lax.select_n(B[0], A, A), TypeError, ["(3,)", "(4, 3)"]),
+    "clamp: dtypes": (lambda: lax.clamp(np.int32(0), A, np.int32(1)), TypeError, ["clamp", "int32, float32, int32"]),
+    "clamp: shapes": (lambda: lax.clamp(A[0], A, A[0]), TypeError, ["clamp", "(3,)", "(4, 3)"]),
+    "reduce_precision: bits": (lambda: lax.reduce_precision(A, 0, 2), ValueError, ["exponent_bits=0"]),
+    "gather: indices": (lambda: lax.gather(A, A, lax.GatherDimensionNumbers((), (0,), (0,)), (1, 3)), ValueError, ["float32"]),
+}
+
+
+@pytest.mark.parametrize("call, error, parts", BAD_DIMENSIONS.values(), ids=BAD_DIMENSIONS)
+def test_dimensions_shapes_and_dtypes_of_lax(call, error, parts):
+    fails(call, error, *parts)
+
+
+NO_ARRAYS = {
+    "broadcast": lambda x: lax.broadcast(x, (2,)), "broadcast_in_dim": lambda x: lax.broadcast_in_dim(x, (3,), (0,)),
+    "reshape": lambda x: lax.reshape(x, (1,)), "transpose": lambda x: lax.transpose(x, (0,)), "rev": lambda x: lax.rev(x, (0,)),
+    "squeeze": lambda x: lax.squeeze(x, (0,)), "expand_dims": lambda x: lax.expand_dims(x, (0,)), "tile": lambda x: lax.tile(x, (2,)),
+    "reduce_sum": lambda x: lax.reduce_sum(x, (0,)), "argmax": lambda x: lax.argmax(x, 0, np.int32), "cumsum": lambda x: lax.cumsum(x, 0),
+    "convert_element_type": lambda x: lax.convert_element_type(x, np.int32), "collapse": lambda x: lax.collapse(x, 0),
+    "bitcast_convert_type": lambda x: lax.bitcast_convert_type(x, np.int32), "dot": lambda x: lax.dot(x, X3),
+    "dot_general": lambda x: lax.dot_general(X3, x, (((0,), (0,)), ((), ()))), "batch_matmul": lambda x: lax.batch_matmul(x, A),
+    "dynamic_slice": lambda x: lax.dynamic_slice(x, (0,), (1,)), "slice": lambda x: lax.slice(x, (0,), (1,)),
+    "dynamic_update_slice": lambda x: lax.dynamic_update_slice(X3, x, (0,)), "sort": lambda x: lax.sort(x),
+    "top_k": lambda x: lax.top_k(x, 1), "pad": lambda x: lax.pad(x, 0.0, [(0, 0, 0)]), "split": lambda x: lax.split(x, (1,)),
+    "sin": lambda x: lax.sin(x), "clamp": lambda x: lax.clamp(0.0, x, 1.0), "select_n": lambda x: lax.select_n(True, x, x),
+}
+
+
+@pytest.mark.parametrize("name", NO_ARRAYS)
+def test_no_arrays_for_lax(name):
+    """The message names the function, and the argument or its position, also inside of `jit`."""
+    for value, shown in ((None, "None"), ("text", "str"), (np.array(["a"]), "U1")):
+        for wrap in (lambda f: f, ferax.jit):
+            message = fails(lambda: wrap(lambda _: NO_ARRAYS[name](value))(X3), TypeError, name, shown, "the argument")
+            assert message.startswith(name)
+
+
+def test_the_function_names_the_argument_at_fault():
+    fails(lambda: lax.concatenate([X3, "text"], 0), TypeError, "concatenate: the argument operands[1]")
+    fails(lambda: lax.dynamic_slice([1.0, 2.0], (0,), (1,)), TypeError, "dynamic_slice: the argument operand", "list")
+    fails(lambda: lax.dynamic_update_slice(X3, None, (0,)), TypeError, "dynamic_update_slice: the argument update", "None")
+    fails(lambda: jnp.take(X3, 1.5), TypeError, "indices must be integers, got float32")
+
+
+BAD_STATIC = {
+    "reshape": lambda n: lax.reshape(A, (n, 3)), "broadcast_in_dim": lambda n: lax.broadcast_in_dim(X3, (n, 3), (1,)),
+    "transpose": lambda n: lax.transpose(A, (n, 0)), "squeeze": lambda n: lax.squeeze(A[:1], (n,)), "rev": lambda n: lax.rev(A, (n,)),
+    "expand_dims": lambda n: lax.expand_dims(A, (n,)), "reduce_sum": lambda n: lax.reduce_sum(A, (n,)),
+    "argmax": lambda n: lax.argmax(A, n, np.int32), "cumsum": lambda n: lax.cumsum(A, n), "iota": lambda n: lax.iota(np.int32, n),
+    "full": lambda n: lax.full((n,), 0.0), "tile": lambda n: lax.tile(A, (n, 1)), "sort": lambda n: lax.sort(A, n),
+    "dot_general": lambda n: lax.dot_general(A, A, (((n,), (n,)), ((), ()))), "integer_pow": lambda n: lax.integer_pow(A, n),
+    "collapse": lambda n: lax.collapse(A, 0, n), "split": lambda n: lax.split(A, (n, 3)), "top_k": lambda n: lax.top_k(A, n),
+    "concatenate": lambda n: lax.concatenate([A, A], n), "pad": lambda n: lax.pad(A, 0.0, [(n, 0, 0), (0, 0, 0)]),
+    "slice": lambda n: lax.slice(A, (n, 0), (4, 3)), "slice_in_dim": lambda n: lax.slice_in_dim(A, n, 3),
+    "dynamic_slice": lambda n: lax.dynamic_slice(A, (0, 0), (n, 1)), "reduce_precision": lambda n: lax.reduce_precision(A, n, 5),
+    "broadcast_to_rank": lambda n: lax.broadcast_to_rank(A, n), "num_keys": lambda n: lax.sort((A, A), num_keys=n),
+    "fill_value": lambda n: lax.gather(A, K[:1, :1], lax.GatherDimensionNumbers((1,), (0,), (0,)), (1, 3), mode="fill", fill_value=n),
+}
+
+
+@pytest.mark.parametrize("name", BAD_STATIC)
+def test_tracers_for_static_arguments_of_lax(name):
+    fails(lambda: ferax.jit(BAD_STATIC[name])(1), (ConcretizationTypeError, TracerIntegerConversionError), "`n`", "i32[]")
+
+
 def test_strict_promotion():
     with ferax.numpy_dtype_promotion("strict"):
         fails(lambda: X3 + X3.astype(int), ferax.dtypes.TypePromotionError, "float32", "int32")

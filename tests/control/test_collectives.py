@@ -125,6 +125,86 @@ def test_derivatives_taken_inside(name):
     np.testing.assert_allclose(inside(X), ferax.grad(total)(X), rtol=1e-4, atol=1e-5)
 
 
+GROUPS = [[0, 3], [2, 1]]
+Y = np.arange(8, dtype=np.float32).reshape(4, 2) ** 2
+
+
+def test_groups():
+    """Each group by itself: against the collective over a group's rows alone."""
+    def oracle(f):
+        out = {}
+        for group in GROUPS:
+            for i, row in zip(group, np.asarray(ferax.vmap(f, axis_name="i")(Y[np.array(group)]))):
+                out[i] = row
+        return np.stack([out[i] for i in range(4)])
+
+    for f in (lambda x, **kw: lax.psum(x, "i", **kw), lambda x, **kw: lax.pmean(x, "i", **kw), lambda x, **kw: lax.pmax(x, "i", **kw),
+              lambda x, **kw: lax.all_gather(x, "i", **kw), lambda x, **kw: lax.all_gather(x, "i", tiled=True, **kw),
+              lambda x, **kw: lax.all_to_all(x, "i", 0, 0, **kw), lambda x, **kw: lax.psum_scatter(x, "i", **kw),
+              lambda x, **kw: lax.pswapaxes(x, "i", 0, **kw), lambda x, **kw: 0 * x + lax.psum(1, "i", **kw)):
+        np.testing.assert_allclose(over(lambda x: f(x, axis_index_groups=GROUPS), Y), oracle(f), rtol=1e-6)
+        g = ferax.grad(lambda y: (over_values(lambda x: f(x, axis_index_groups=GROUPS), y) ** 2).sum())(Y)
+        assert g.shape == Y.shape
+    total = ferax.grad(lambda y: (over_values(lambda x: lax.psum(x, "i", axis_index_groups=GROUPS), y) * Y).sum())(Y)
+    np.testing.assert_allclose(total, oracle(lambda x: lax.psum(x, "i")))
+
+
+def over_values(f, x):
+    return ferax.vmap(f, axis_name="i")(x)
+
+
+def test_over_several_axes_as_one():
+    """The same as over one axis of the joint size, the last one fastest."""
+    both = lambda f, x: np.asarray(ferax.vmap(ferax.vmap(f, axis_name="j"), axis_name="i")(x)).reshape(6, -1)
+    one = lambda f, x: np.asarray(ferax.vmap(f, axis_name="i")(x.reshape(6, *x.shape[2:]))).reshape(6, -1)
+    x = np.arange(6 * 3 * 6, dtype=np.float32).reshape(2, 3, 3, 6)
+    for args in ((1, 0), (1, 1)):
+        np.testing.assert_array_equal(both(lambda v: lax.all_to_all(v, ("i", "j"), *args), x),
+                                      one(lambda v: lax.all_to_all(v, "i", *args), x))
+    x = np.arange(6 * 3 * 12, dtype=np.float32).reshape(2, 3, 3, 12)
+    for args in ((1, 0), (1, 1)):
+        np.testing.assert_array_equal(both(lambda v: lax.all_to_all(v, ("i", "j"), *args, tiled=True), x),
+                                      one(lambda v: lax.all_to_all(v, "i", *args, tiled=True), x))
+    ring, part = [(k, (k + 1) % 6) for k in range(6)], [(0, 5), (4, 2)]
+    for perm in (ring, part):
+        np.testing.assert_array_equal(both(lambda v: lax.ppermute(v, ("i", "j"), perm), x), one(lambda v: lax.ppermute(v, "i", perm), x))
+
+
+def test_numbers_in_trees_stay_numbers():
+    a, n, flag = ferax.vmap(lambda x: lax.psum((x, 2, True), "i"), axis_name="i")(X)
+    assert a.shape == X.shape and n.tolist() == [6] * 3 and n.weak_type and flag.tolist() == [3] * 3 and not flag.weak_type
+
+
+def ragged(data, out, starts, sizes, targets, received):
+    """What ragged_all_to_all means, in a loop."""
+    out, (p, k) = out.copy(), starts.shape
+    for s in range(p):
+        for i in range(k):
+            out[i // (k // p), targets[s, i]:targets[s, i] + sizes[s, i]] = data[s, starts[s, i]:starts[s, i] + sizes[s, i]]
+    return out
+
+
+def test_ragged_all_to_all():
+    starts, sizes = np.int32([[0, 1], [0, 1]]), np.int32([[1, 2], [1, 1]])
+    targets, received = np.int32([[0, 0], [1, 2]]), np.int32([[1, 1], [2, 1]])
+    indices = starts, sizes, targets, received
+    send = lambda *args: ferax.vmap(lambda *a: lax.ragged_all_to_all(*a, axis_name="i"), axis_name="i")(*args)
+    for rest in ((), (2,)):
+        data = np.arange(6 * (2 if rest else 1), dtype=np.float32).reshape(2, 3, *rest)
+        out = -np.ones((2, 4, *rest), np.float32)
+        wanted = ragged(data, out, *indices)
+        np.testing.assert_array_equal(send(data, out, *indices), wanted)
+        ct = np.arange(wanted.size, dtype=np.float32).reshape(wanted.shape)
+        d_data, d_out = ferax.vjp(lambda d, o: send(d, o, *indices), data, out)[1](ct)
+        t = np.ones_like(data), 2 * np.ones_like(out)           # linear: the transpose against the map itself
+        assert (d_data * t[0]).sum() + (d_out * t[1]).sum() == (ragged(*t, *indices) * ct).sum()
+    twice = ferax.vmap(lambda d, o: send(d, o, *indices))(np.stack([data, 2 * data]), np.stack([out, out]))
+    np.testing.assert_array_equal(twice[1], ragged(2 * data, out, *indices))
+    four = [np.repeat(np.concatenate([x, x]), 1, 0) for x in (data, out, *indices)]
+    by_groups = ferax.vmap(lambda *a: lax.ragged_all_to_all(*a, axis_name="i", axis_index_groups=[[0, 1], [2, 3]]), axis_name="i")(*four)
+    np.testing.assert_array_equal(by_groups, np.concatenate([wanted, wanted]))
+
+
 def test_under_control_flow():
     f = lambda x: lax.scan(lambda c, _: (lax.psum(c, "i") * 0.1 + x, lax.axis_index("i")), x, None, length=3)
     c, ys = ferax.vmap(f, axis_name="i")(X)
@@ -149,7 +229,13 @@ def test_under_control_flow():
     (lambda: over(lambda x: lax.psum_scatter(x, "i")), ValueError, "size 4 must match shard count 3"),
     (lambda: over(lambda x: lax.psum_scatter(x, "i", tiled=True)), ValueError, "must be divisible by shard count 3"),
     (lambda: over(lambda x: lax.all_to_all(x, "i", 0, 0)), ValueError, r"x.shape\[split_axis\].*3 and 4"),
-    (lambda: over(lambda x: lax.psum(x, "i", axis_index_groups=[[0, 1], [2]])), NotImplementedError, "axis_index_groups"),
+    (lambda: over(lambda x: lax.psum(x, "i", axis_index_groups=[[0, 1], [2]])), ValueError, "groups of one size that hold every index"),
+    (lambda: over(lambda x: lax.psum(x, "i", axis_index_groups=[[0], [1]])), ValueError, "every index of the axis 'i', 0 to 2"),
+    (lambda: over(lambda x: lax.psend(x, "i", [(0, 1)])), NotImplementedError, "Use lax.ppermute"),
+    (lambda: over(lambda x: lax.precv(None, x, "i", [(0, 1), (0, 2)])), ValueError, "precv sources and destinations must be unique"),
+    (lambda: over(lambda x: lax.ragged_all_to_all(x, x, *[np.ones(4, np.int32)] * 4, axis_name="i")), ValueError, "must be a multiple"),
+    (lambda: over(lambda x: lax.ragged_all_to_all(x, x, *[np.ones(3)] * 4, axis_name="i")), ValueError, "must be integer type"),
+    (lambda: over(lambda x: lax.ragged_all_to_all(x, x[:, None], *[np.ones(3, int)] * 4, axis_name="i")), ValueError, "the same shape"),
     (lambda: over(lambda x: lax.all_gather(x, "i", axis=5)), ValueError, "out of bounds"),
 ])
 def test_bad_input(call, error, text):

@@ -47,11 +47,17 @@ def test_switch_clamps():
     assert lax.switch(3, [lambda x: x + 1], 1) == 2
 
 
-def test_weak_results_take_the_type_of_the_other_branch():
-    out = lax.cond(True, lambda x: 1.0, lambda x: x, np.float16(2))
-    assert out.dtype == jnp.float16
-    out = lax.cond(True, lambda x: 0, lambda x: x, np.float32(2))
-    assert out.dtype == jnp.float32
+def test_weak_types_of_results():
+    """Numbers have the dtype of numbers; where dtypes agree the result is as weakly typed as that of the first branch, false."""
+    x = np.float32(3)
+    same, one, two = lambda x: x, lambda x: 1.0, lambda x: 2.0
+    for weak, if_true, if_false in [(True, same, one), (False, one, same), (True, two, one)]:
+        out = lax.cond(True, if_true, if_false, x)
+        assert (out.dtype, out.weak_type) == (np.float32, weak)
+    assert lax.switch(1, [lambda x: 2.0, lambda x: x], x).weak_type
+    for number, other in ((1.0, np.float16(2)), (0, x)):
+        with pytest.raises(TypeError, match="must have identical types"):
+            lax.cond(True, lambda x, n=number: n, lambda x: x, other)
 
 
 @pytest.mark.parametrize("pred", [True, False])
@@ -151,6 +157,8 @@ def test_results_of_other_structures():
     (lambda: lax.cond("yes", lambda: 1, lambda: 2), TypeError, "boolean or number"),
     (lambda: lax.cond(True, 1, 2), TypeError, "should be callable"),
     (lambda: lax.cond(True, lambda x: x, lambda x: x, 1, operand=2), TypeError, "no positional operands"),
+    (lambda: lax.cond(True, lambda x: x, lambda x: x, 1, linear=(True, False)), TypeError, "linear must have the structure"),
+    (lambda: lax.cond(1j, lambda: 1, lambda: 2), TypeError, r"boolean or number, got complex64\[\]"),
     (lambda: lax.switch(0, []), ValueError, "Empty branch sequence"),
     (lambda: lax.switch(0.5, [lambda: 1, lambda: 2]), TypeError, r"must be an integer, got float32\[\]"),
     (lambda: lax.switch(jnp.arange(2), [lambda: 1, lambda: 2]), TypeError, "must be scalar"),

@@ -55,6 +55,17 @@ def test_derivatives():
     assert ferax.grad(lambda x, y: mapped(x, y).sum(), 1)(XS, 2.0) == 60
 
 
+def test_tangents_alone_are_mapped():
+    """Where the argument is not mapped, nor is the function: no rule runs, and the result is not mapped."""
+    f = ferax.custom_batching.custom_vmap(jnp.sin)
+    f.def_vmap(lambda size, batched, x: (5 * jnp.sin(x), batched[0]))
+    np.testing.assert_allclose(ferax.jacfwd(ferax.jacfwd(f))(0.7), -np.sin(0.7), rtol=1e-6)
+    out, tangents = ferax.vmap(lambda t: ferax.jvp(f, (0.7,), (t,)), out_axes=(None, 0))(np.float32([1, 2]))
+    np.testing.assert_allclose(tangents, np.cos(0.7) * np.array([1, 2]), rtol=1e-6)
+    np.testing.assert_allclose(out, np.sin(0.7), rtol=1e-6)
+    np.testing.assert_allclose(ferax.vmap(lambda x: ferax.jvp(f, (x,), (1.0,))[1])(np.float32([0.7])), [5 * np.cos(0.7)], rtol=1e-6)
+
+
 def test_under_control_flow():
     f, _ = marked()
     loop = lambda x: lax.scan(lambda c, _: (f(c, x), None), 1.0, None, length=2)[0]

@@ -164,6 +164,20 @@ def test_rules_that_answer_amiss(answer, text):
     assert "test_custom_jvp.py" in str(e.value)
 
 
+def test_primal_output_of_another_shape():
+    f = ferax.custom_jvp(lambda x: x)
+    f.defjvp(lambda primals, tangents: (jnp.ones(2), jnp.ones(2)))
+    with pytest.raises(TypeError, match=r"must produce a pair.* result 0 is float32\[2\] where the function returns float32\[\]"):
+        ferax.jvp(ferax.jit(f), (1.0,), (1.0,))
+
+
+def test_gradients_are_weakly_typed_as_their_functions():
+    f = ferax.custom_jvp(lambda x: x)
+    f.defjvp(lambda primals, tangents: (f(*primals), tangents[0]))
+    assert ferax.grad(f)(2.0).weak_type and ferax.grad(lambda x: x)(2.0).weak_type
+    assert not ferax.grad(f)(np.float32(2)).weak_type
+
+
 def test_other_bad_input():
     with pytest.raises(AttributeError, match="No JVP defined"):
         ferax.custom_jvp(lambda x: x)(1.0)

@@ -8,6 +8,7 @@ import pytest
 import ferax
 import ferax.numpy as jnp
 from ferax import lax
+from ferax import pure_callback
 from ferax._src.control.custom_common import SymbolicZero
 from ferax._src.control.custom_vjp import CustomVJPPrimal
 
@@ -123,6 +124,40 @@ def test_symbolic_zeros():
     for g in (f, ferax.jit(f)):
         assert ferax.grad(lambda x, g=g: g(x, 3.0)[0])(2.0) == 3
         assert seen == {"fwd": (True, True, False), "bwd": [False, True]}
+
+
+def test_optimize_remat():
+    """Where residuals are not read, the function is run in place of ``fwd``."""
+    runs = []
+
+    def make(optimize):
+        number = jnp.float32(0)
+        call = partial(pure_callback, vmap_method="sequential")
+        f = ferax.custom_vjp(lambda x: call(lambda x: runs.append("fun") or np.sin(x), number, x))
+
+        def fwd(x):
+            return call(lambda x: runs.append("fwd") or (np.sin(x), np.cos(x)), (number, number), x)
+        f.defvjp(fwd, lambda res, ct: (10 * ct * res,), optimize_remat=optimize)
+        return f
+
+    for optimize, expected in ((False, ["fwd", "fwd"]), (True, ["fun", "fwd"])):
+        f = make(optimize)
+        runs.clear()
+        _, g = ferax.jit(ferax.value_and_grad(ferax.checkpoint(lambda x: 2 * f(x))))(0.5)
+        np.testing.assert_allclose(g, 20 * np.cos(0.5), rtol=1e-6)
+        assert sorted(runs) == sorted(expected)                 # of what does not depend on each other the order is free
+        np.testing.assert_allclose(ferax.grad(f)(0.5), 10 * np.cos(0.5), rtol=1e-6)
+        np.testing.assert_allclose(ferax.vmap(ferax.grad(f))(np.float32([0.5, 1])), 10 * np.cos([0.5, 1]), rtol=1e-6)
+    f.defvjp(f.fwd, f.bwd, optimize_remat=True, symbolic_zeros=True)
+    with pytest.raises(NotImplementedError, match="does not support symbolic zeros"):
+        ferax.grad(f)(0.5)
+
+
+def test_defaults_are_filled_in_and_unknown_names_ignored():
+    f = ferax.custom_vjp(lambda x, y=3.0: x * y, nondiff_argnames=("no_such",))
+    f.defvjp(lambda x, y: (x * y, y), lambda y, ct: (ct * y, None))
+    assert f(2.0) == 6 and ferax.grad(f)(2.0) == 3 and ferax.grad(f)(2.0, y=4.0) == 4
+    assert f.nondiff_argnums == () and ferax.custom_vjp.nondiff_argnames == ()
 
 
 def test_forward_mode_is_refused():

@@ -32,7 +32,8 @@ def test_map_runs_a_batch_at_a_time():
 
 
 @pytest.mark.parametrize("call, error, text", [
-    (lambda: lax.map(lambda x: x, jnp.ones(3), batch_size=0), ValueError, "must be a positive integer, got 0"),
+    (lambda: lax.map(lambda x: x, jnp.ones(3), batch_size=-1), ValueError, "must be a positive integer, got -1"),
+    (lambda: lax.map(lambda x: x, jnp.ones(3), batch_size=2.0), TypeError, "must be a positive integer, got 2.0"),
     (lambda: lax.map(lambda x: x, 1.0), ValueError, "no leading axis"),
     (lambda: lax.map(lambda x: x, (jnp.ones(2), jnp.ones(3)), batch_size=2), ValueError, "different leading axis sizes"),
 ])

@@ -37,7 +37,7 @@ XS = {"a": np.linspace(0.1, 1, 10, dtype=np.float32).reshape(5, 2), "b": np.floa
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("unroll", [1, 2, 3, 5, 7, True])
+@pytest.mark.parametrize("unroll", [0, 2, 3, 5, 7, True])
 def test_values(reverse, unroll):
     expected = python_scan(step, INIT, XS, reverse=reverse)
     assert_close(lax.scan(step, INIT, XS, reverse=reverse, unroll=unroll), expected)
@@ -271,8 +271,10 @@ def test_carry_of_another_structure():
     (lambda: lax.scan(lambda c, x: (c, x), 0, {"a": jnp.ones(3), "s": 1.0}), ValueError, r"no leading axis.*xs\['s'\]"),
     (lambda: lax.scan(lambda c, x: (c, x), 0, jnp.ones(3), length=2), ValueError, "`length` argument of 2"),
     (lambda: lax.scan(lambda c, x: (c, x), 0), ValueError, "`length` not provided"),
-    (lambda: lax.scan(lambda c, x: (c, x), 0, jnp.ones(3), unroll=0), ValueError, "`unroll` must be"),
-    (lambda: lax.scan(lambda c, x: (c, x), 0, jnp.ones(3), unroll=1.5), ValueError, "`unroll` must be"),
+    (lambda: lax.scan(lambda c, x: (c, x), 0, jnp.ones(3), unroll=-1), ValueError, "`unroll` must be"),
+    (lambda: lax.scan(lambda c, x: (c, x), 0, jnp.ones(3), unroll=1.5), TypeError, "`unroll` must be"),
+    (lambda: lax.scan(lambda c, x: (c, x), 0, None, length="a"), ValueError, "`length` argument must be an integer"),
+    (lambda: lax.scan(lambda c, x: (c, x), 0, None, length=-1), ValueError, "must not be negative"),
     (lambda: lax.scan(lambda c, x: c, 0, jnp.ones(3)), TypeError, "must be a pair"),
     (lambda: lax.scan(lambda c, x: (c, "hi"), 0, jnp.ones(3)), TypeError, r"type str at result\[1\]"),
     (lambda: lax.scan(lambda c, x: (c, x), "hi", jnp.ones(3)), TypeError, "init is of type str"),
@@ -284,5 +286,5 @@ def test_bad_input(call, error, text):
 
 
 def test_traced_length():
-    with pytest.raises(TypeError, match="`length` must be known while tracing"):
+    with pytest.raises(ferax.errors.ConcretizationTypeError, match="must be known while tracing"):
         ferax.jit(lambda n: lax.scan(lambda c, x: (c, x), 0, None, length=n))(3)

@@ -115,6 +115,18 @@ def test_fori_with_traced_bounds():
         ferax.grad(ferax.jit(f), 1)(3, 2.0)
 
 
+def test_fori_bounds():
+    last = lambda i, _: i
+    for bounds, dtype, weak in [((0, 3), np.int32, True), ((np.int8(0), 3), np.int8, False), ((False, True), np.int32, True)]:
+        out = lax.fori_loop(*bounds, last, dtype(0) if not weak else 0)
+        assert (out.dtype, out.weak_type, int(out)) == (dtype, weak, int(bounds[1]) - 1)
+    assert lax.fori_loop(5, 2, last, 7) == 7 and lax.fori_loop(-2, 1, lambda i, x: x + i, 0) == -3
+    for unroll in (False, 1):                                   # no more than one step in a turn: the bounds may be traced
+        assert ferax.jit(lambda n: lax.fori_loop(0, n, lambda i, x: x + i, 0, unroll=unroll))(4) == 6
+    mapped = ferax.vmap(lambda n: lax.fori_loop(0, n, lambda i, x: x + i, 0))(np.arange(4, dtype=np.int32))
+    assert mapped.tolist() == [0, 0, 1, 3] and mapped.weak_type
+
+
 def test_disable_jit_runs_python():
     seen = []
     with ferax.disable_jit():
@@ -133,6 +145,7 @@ def test_disable_jit_runs_python():
     (lambda: lax.while_loop(1, 2, 3), TypeError, "should be callable"),
     (lambda: lax.fori_loop(0, 3, lambda i, x: (x, x), 1.0), TypeError, "fori_loop: the carry changed its structure"),
     (lambda: lax.fori_loop(0.0, 3, lambda i, x: x, 1.0), TypeError, "must have integer types"),
+    (lambda: lax.fori_loop(np.int8(0), np.int32(3), lambda i, x: x, 1.0), TypeError, "must have equal types"),
     (lambda: ferax.jit(lambda n: lax.fori_loop(0, n, lambda i, x: x, 1.0, unroll=2))(3), ValueError, "statically known"),
 ])
 def test_bad_input(call, error, text):

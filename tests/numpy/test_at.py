@@ -106,8 +106,65 @@ def test_errors():
         x.at[0].set(jnp.ones(5))
     with pytest.raises(IndexError, match="Too many indices"):
         x.at[0, 0, 0].set(1.0)
-    with pytest.raises(TypeError, match=r"at\[\.\.\.\]\.add requires ndarray"):
-        x.at[0].add([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match=r"at\[mask\]\.set: values of shape \(2,\) cannot be broadcast to the shape \(2, 3\)"):
+        jax.jit(lambda m: x.at[m].set(jnp.ones(2)))(np.array([True, False]))
+    with pytest.raises(ValueError, match="None"):
+        x.at[0].set(None)
+    with pytest.raises(TypeError, match="func must be callable, got 3"):
+        x.at[0].apply(3)
+    with pytest.raises(ValueError, match=r"a scalar for a scalar, got a result of shape \(2,\)"):
+        x.at[0].apply(lambda v: jnp.ones(2) * v)
+    with pytest.raises(IndexError, match="axis 0 with size 0"):
+        jnp.zeros((0, 3)).at[0].set(1.0)
+    with pytest.raises(TypeError, match="fill_value argument to indexed get.. must be a number, got 'a'"):
+        x.at[5].get(mode="fill", fill_value="a")
+    with pytest.raises(ValueError, match=r"must be a scalar, got an array of shape \(2,\)"):
+        x.at[5].get(mode="fill", fill_value=np.ones(2))
+    with pytest.raises(TypeError, match="Slice entries must be integers or None"):
+        x.at[1.0:].set(1.0)
+
+
+def test_lists_as_values():
+    x = jnp.zeros((2, 3))
+    np.testing.assert_array_equal(x.at[0].set([1, 2, 3]), [[1, 2, 3], [0, 0, 0]])
+    np.testing.assert_array_equal(x.at[:, 1].add((1.0, 2.0)), [[0, 1, 0], [0, 2, 0]])
+
+
+def test_apply_is_of_each_element():
+    x = jnp.arange(4.0)
+    twice = lambda v: 2 * v.sum()               # of an element its sum is the element
+    for index in (1, np.s_[1:3], jnp.array([1, 2]), np.s_[::2], X[0, 0] > 1):
+        expected = np.arange(4.0)
+        expected[index] *= 2
+        np.testing.assert_array_equal(x.at[index].apply(twice), expected)
+    np.testing.assert_array_equal(jax.jit(lambda x: x.at[x > 1].apply(twice))(x), [0, 1, 4, 6])
+    np.testing.assert_allclose(jax.grad(lambda x: x.at[1:].apply(jnp.sin).sum())(x), [1, *np.cos([1, 2, 3])], rtol=1e-6)
+    keys = jax.random.split(jax.random.key(0), 3)
+    assert (keys.at[0].apply(lambda key: key) == keys).all()
+
+
+def test_nothing_to_update():
+    empty = jnp.zeros((0, 3))
+    assert empty.at[jnp.array([0, 1])].set(1.0).shape == (0, 3)         # out of bounds, so left out
+    assert empty.at[jnp.array([], int)].add(1.0).shape == (0, 3)
+    weak = jax.lax.broadcast(1.0, (3,))
+    assert weak.at[:0].set(2).weak_type and weak[False].weak_type and weak[jnp.array([], int)].weak_type
+    keys = jax.random.split(jax.random.key(0), 3)
+    assert keys[jnp.array([], int)].shape == (0,) and keys[False].shape == (0, 3)
+
+
+def test_unsigned_positions_do_not_count_from_the_end():
+    x = jnp.arange(4.0)
+    for far in (np.array([2**32 - 1], np.uint32), jnp.array([2**32 - 1], jnp.uint32)):
+        for f in (lambda f: f, jax.jit):
+            np.testing.assert_array_equal(f(lambda x: x.at[far].set(9))(x), x)
+            assert np.isnan(f(lambda x: x.at[far].get(mode="fill"))(x)).all()
+            assert f(lambda x: x[far])(x) == 0          # 32 bits more is -1, which is moved within
+
+
+def test_nan_as_a_fill_value_of_integers():
+    with np.errstate(invalid="ignore"):
+        assert jnp.arange(3).at[9].get(mode="fill", fill_value=np.nan) == np.array(np.nan).astype(np.int32)
 
 
 @given(st.integers(-6, 6), st.integers(-6, 6), st.integers(1, 3))

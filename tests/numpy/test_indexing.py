@@ -23,10 +23,11 @@ def positions(n, shape):
 
 @st.composite
 def an_index(draw):
-    shape = draw(st.sampled_from([(2,), (1,), (2, 1), (1, 2)]))
+    """Any index of `X` that NumPy knows: all kinds of entries, in any order, positions of any integer dtype."""
+    shape = draw(st.sampled_from([(2,), (1,), (2, 1), (1, 2), ()]))
     entries, axis = [], 0
     while axis < 3:
-        kind = draw(st.sampled_from(["int", "slice", "array", "new", "mask", "dots", "stop", "truth"]))
+        kind = draw(st.sampled_from(["int", "slice", "array", "list", "new", "mask", "mask2", "dots", "stop", "truth", "unsigned"]))
         n = X.shape[axis]
         if kind == "stop":
             break
@@ -36,9 +37,9 @@ def an_index(draw):
                 break
             continue
         if kind == "truth":
-            if True in [e is True for e in entries]:
+            if any(e is True or e is False for e in entries):
                 continue
-            entries.append(True)
+            entries.append(draw(st.sampled_from([True, True, False])))
             continue
         if kind == "dots":
             if any(e is Ellipsis for e in entries):
@@ -46,13 +47,39 @@ def an_index(draw):
             entries.append(Ellipsis)
             axis += draw(st.integers(0, 3 - axis))
             continue
+        if kind == "mask2":
+            if axis < 2:
+                entries.append(np.arange(n * X.shape[axis + 1]).reshape(X.shape[axis:axis + 2]) % 7 < 1)
+                axis += 2
+            continue
         entries.append(draw({"int": st.integers(-n, n - 1), "slice": slices(n), "array": positions(n, shape),
+                             "list": positions(n, shape).map(lambda p: p.tolist()),
+                             "unsigned": positions(n, shape).map(lambda p: np.abs(p).clip(max=n - 1).astype(np.uint8)),
                              "mask": st.just(np.arange(n) % 2 == 0)}[kind]))
         axis += 1
     return tuple(entries)
 
 
-@settings(max_examples=120)
+@settings(max_examples=30)
+@given(an_index(), st.booleans())
+def test_any_update_as_numpy(index, set_one):
+    """Elements that are met several times are added to each time."""
+    expected = X.copy()
+    try:
+        np.add.at(expected, index, 2.0)
+        value = np.arange(X[index].size, dtype=np.float32).reshape(X[index].shape)
+        if not set_one:
+            np.add.at(expected, index, value)
+        else:
+            expected[index] = -1
+    except IndexError:
+        return
+    got = jnp.asarray(X).at[index].add(2.0)
+    got = got.at[index].set(-1) if set_one else jax.jit(lambda x, v: x.at[index].add(v))(got, value)
+    np.testing.assert_array_equal(got, expected)
+
+
+@settings(max_examples=100)
 @given(an_index())
 def test_any_index_as_numpy(index):
     try:
@@ -131,6 +158,13 @@ def test_errors():
         jax.jit(lambda x, n: x[:n])(x, 1)
     with pytest.raises(IndexError, match="only integers"):
         x[{}]
+    for bad in (np.s_[1.0:], np.s_["a":], np.s_[np.ones(1):]):
+        with pytest.raises(TypeError, match="Slice entries must be integers or None"):
+            x[bad]
+    with pytest.raises(IndexError, match="axis 0 with size 0"):
+        jnp.zeros((0, 3))[jnp.array([0])]
+    with pytest.raises(IndexError, match="axis 0 with size 0"):
+        jnp.zeros((0, 3)).at[0].get(mode="fill")
 
 
 def test_masks_in_eager_use():
@@ -158,6 +192,7 @@ def test_take(axis):
         j = np.array([-7, 2, 9])
         np.testing.assert_array_equal(jnp.take(X, j, axis=axis, mode=mode), np.take(X, j, axis=axis, mode=mode))
     assert np.isnan(jnp.take(X, 100, axis=axis)).all()
+    np.testing.assert_array_equal(jnp.take(X, np.array([True, False]), axis=axis), np.take(X, [1, 0], axis=axis))
     np.testing.assert_array_equal(jnp.take(X, -1, axis=axis), np.take(X, -1, axis=axis))
     np.testing.assert_array_equal(jnp.take(X, 100, axis=axis, fill_value=3), np.full(np.take(X, 0, axis=axis).shape, 3))
 
@@ -185,6 +220,8 @@ def test_put_along_axis_and_put_and_place():
         y = X[0].copy()
         np.put(y, [0, 3, 25], [7, 8], mode=mode)
         np.testing.assert_array_equal(jnp.put(X[0], jnp.array([0, 3, 25]), jnp.array([7, 8]), mode=mode, inplace=False), y)
+    with pytest.raises(TypeError, match="ind must be integers, got float32"):
+        jnp.put(X[0], jnp.array([0.0]), 1.0, inplace=False)
     z = X[0].copy()
     np.place(z, z > 15, [1, 2, 3])
     np.testing.assert_array_equal(jnp.place(X[0], X[0] > 15, jnp.array([1, 2, 3]), inplace=False), z)
@@ -198,6 +235,9 @@ def test_choose_compress_extract():
         np.testing.assert_array_equal(jnp.choose(c - 3, choices, mode=mode), np.choose(c - 3, choices, mode=mode))
     with pytest.raises(ValueError, match="invalid entry"):
         jnp.choose(c + 1, choices)
+    with pytest.raises(ValueError, match="choose got incompatible shapes"):
+        jnp.choose(np.array([0, 1]), [np.ones(3, int), 1])
+    assert not jnp.choose(1, [1, 2.5]).weak_type
     keep = np.array([True, False, True])
     for axis in (0, 1, 2):
         np.testing.assert_array_equal(jnp.compress(keep, X, axis=axis), np.compress(keep, X, axis=axis))
@@ -225,6 +265,8 @@ def test_nonzero():
         jax.jit(jnp.nonzero)(x)
     with pytest.raises(ValueError, match="0d"):
         jnp.nonzero(1)
+    with pytest.raises(TypeError, match="size must not be negative, got -1"):
+        jnp.nonzero(x, size=-1)
 
 
 def test_flat_positions():

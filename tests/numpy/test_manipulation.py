@@ -105,7 +105,7 @@ def test_dtypes_of_joining():
     (lambda: jnp.concatenate([1, 2]), ValueError, "Zero-dimensional arrays cannot be concatenated"),
     (lambda: jnp.concatenate([M, V]), TypeError, "different numbers of dimensions"),
     (lambda: jnp.split(V, 2), ValueError, "does not result in an equal division"),
-    (lambda: jnp.where(MASK, M), ValueError, "Either both or neither"),
+    (lambda: jnp.where(MASK, M), TypeError, "Either both or neither"),
     (lambda: jnp.where(MASK, M, V), ValueError, "Incompatible shapes for broadcasting"),
     (lambda: jnp.pad(M, 1, mode="foo"), NotImplementedError, "Unimplemented padding mode"),
     (lambda: jnp.pad(M, 1.5), TypeError, "must be of integral type"),

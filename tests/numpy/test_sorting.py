@@ -38,6 +38,11 @@ def test_more_of_sorting():
     assert (part[:, 2] == np.sort(X)[:, 2]).all() and (part[:, :2] <= part[:, 2:3]).all() and (part[:, 3:] >= part[:, 2:3]).all()
     where = np.asarray(jnp.argpartition(X, 2, axis=0))
     assert (np.take_along_axis(X, where, 0)[2] == np.sort(X, 0)[2]).all()
+    for kth in (0, 3, -1):                              # where equal elements go, and the order of the rest
+        k = kth % 6
+        order = np.argsort(V, kind="stable")
+        assert jnp.argpartition(V, kth).tolist() == [*order[:k + 1], *sorted(order[k + 1:])]
+        assert jnp.partition(V, kth).tolist() == [*np.sort(V)[:k + 1], *np.sort(V)[k + 1:][::-1]]
     values, places = jnp.top_k(V, 2)
     assert values.tolist() == [5, 4] and places.tolist() == [4, 2]
 
@@ -48,6 +53,9 @@ def test_more_of_sorting():
     (lambda: jnp.lexsort([]), TypeError, "need sequence of keys"),
     (lambda: jnp.lexsort([V, X]), ValueError, "same shape"),
     (lambda: jnp.partition(V, 6), ValueError, "out of bounds"),
+    (lambda: jnp.partition(V, 1.5), TypeError, "kth must be an integer, got 1.5"),
+    (lambda: jnp.top_k(V, 1.5), TypeError, "k must be an integer, got 1.5"),
+    (lambda: jnp.top_k(V, 7), ValueError, "between 0 and the size of the axis, 6; got 7"),
     (lambda: jnp.partition(C, 1), NotImplementedError, "complex"),
     (lambda: ferax.jit(jnp.unique)(V), ferax.errors.ConcretizationTypeError, "size"),
     (lambda: jnp.unique(jnp.zeros(0), size=2), ValueError, "fill_value must be specified"),

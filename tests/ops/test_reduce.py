@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from rule_checks import check_batch, check_derivative, check_values, distinct, draw, jvp, primitives, vjp, x64
 
-from ferax._src.ops import base, compare, cumulative as cu, elementwise as el, reduce as re, reduce_general as rg
+from ferax._src.control import reductions as rg
+from ferax._src.ops import arg_extrema as ae, base, compare, cumulative as cu, elementwise as el, reduce as re
 from ferax._src.ops import elementwise_bits as bits, select
 
 X = distinct((3, 4, 2))
@@ -87,22 +88,22 @@ def test_products_with_zeros(zeros):
 def test_argmax(axis):
     x = np.round(X / 3)                                         # with equal values
     x[0, 1, 1] = x[2, 3, 1] = np.nan
-    for f, oracle in ((re.argmax, np.argmax), (re.argmin, np.argmin)):
+    for f, oracle in ((ae.argmax, np.argmax), (ae.argmin, np.argmin)):
         got = np.asarray(f(x.astype(np.float32), axis, np.int16))
         assert got.dtype == np.int16
         np.testing.assert_array_equal(got, oracle(x, axis))
         ints = np.nan_to_num(x).astype(np.int32)
         check_values(lambda x: f(x, axis, np.int32), lambda x: oracle(x, axis).astype(np.int32), ints, exact=True)
-    check_batch(lambda x: re.argmax(x, axis, np.int32), (x.astype(np.float32),), (0,), (3,))
-    assert np.asarray(re.argmax(np.array([False, True, True]), 0, np.int32)) == 1
-    assert np.asarray(re.argmin(np.full(300, np.inf, np.float32), 0, np.uint8)) == 0
+    check_batch(lambda x: ae.argmax(x, axis, np.int32), (x.astype(np.float32),), (0,), (3,))
+    assert np.asarray(ae.argmax(np.array([False, True, True]), 0, np.int32)) == 1
+    assert np.asarray(ae.argmin(np.full(300, np.inf, np.float32), 0, np.uint8)) == 0
 
 
 def test_argmax_has_no_derivative_and_no_empty_axis():
-    (out,), (t,) = jvp(lambda x: re.argmax(x, 0, np.int32), [np.ones(3, np.float32)], [np.ones(3, np.float32)])
+    (out,), (t,) = jvp(lambda x: ae.argmax(x, 0, np.int32), [np.ones(3, np.float32)], [np.ones(3, np.float32)])
     assert t.dtype.names == ("float0",)
     with pytest.raises(ValueError, match="non-empty"):
-        re.argmax(np.zeros((0, 2)), 0, np.int32)
+        ae.argmax(np.zeros((0, 2)), 0, np.int32)
 
 
 # --- any function -------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ def test_reduce_errors():
     with pytest.raises(TypeError, match="dtypes should match"):
         rg.reduce(x, np.int32(0), lambda a, b: base.add(a, b), (0,))
     with pytest.raises(ValueError, match="non-scalar initial value"):
-        rg.reduce_p.bind(x, x, computation=None, jaxpr=None, dimensions=(0,))
+        rg.reduce(x, x, base.add, (0,))
 
 
 # --- cumulative ---------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from rule_checks import check_batch, check_derivative, check_values, draw, primitives, transposed, vmap, x64
 
-from ferax._src.ops import convert, dynamic_slicing as ds, slicing
+from ferax._src.ops import convert, dynamic_slicing as ds, joining, slicing
 
 X = draw((4, 5))
 
@@ -155,6 +155,30 @@ def test_in_dim_forms():
     check_values(lambda x: ds.dynamic_update_slice_in_dim(x, np.ones((4, 1), np.float32), 2, 1), lambda x: wanted, x, exact=True)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_narrow_indices_reach_everywhere(dtype):
+    """Positions that an index dtype has, in a dimension that it cannot count: neither they nor those from the end wrap around."""
+    x = np.arange(300, dtype=np.float32)
+    for i in (0, 100, 127, *((200, 255) if dtype == "uint8" else (-1, -128))):
+        at, k = i % 300, np.asarray(i).astype(dtype)
+        start = min(at, 298)
+        np.testing.assert_array_equal(ds.dynamic_slice(x, (k,), (2,)), x[start:start + 2])
+        assert np.asarray(ds.dynamic_index_in_dim(x, k, keepdims=False)) == at
+        changed = np.asarray(ds.dynamic_update_index_in_dim(x, np.float32(-7), k, 0))
+        np.testing.assert_array_equal(np.nonzero(changed != x)[0], [at])
+        rows = vmap(lambda k: ds.dynamic_slice(x, (k,), (1,)), (0,))(np.array([k, k]))
+        np.testing.assert_array_equal(rows, [[at], [at]])
+
+
+def test_weak_types_of_updates():
+    weak, strong = as_weak(np.ones(3, np.float32)), np.ones(1, np.float32)
+    assert not ds.dynamic_update_slice(weak, strong, (0,)).weak_type and not ds.dynamic_update_slice(weak, weak, (0,)).weak_type
+
+
+def as_weak(x):
+    return convert.convert(convert.as_array(x), np.dtype(np.float32), True)
+
+
 @pytest.mark.parametrize("call, error, text", [
     (lambda x: slicing.slice(x, (0, 0), (5, 5)), TypeError, "limit_indices must be less than or equal"),
     (lambda x: slicing.slice(x, (2, 0), (1, 5)), TypeError, "nor greater than limit_indices"),
@@ -167,6 +191,31 @@ def test_in_dim_forms():
     (lambda x: ds.dynamic_slice(x, (0., 0), (1, 1)), TypeError, "integers of the same type"),
     (lambda x: ds.dynamic_update_slice(x, np.ones((5, 1), np.float32), (0, 0)), TypeError, "smaller than operand shape"),
     (lambda x: ds.dynamic_slice(x, (-1, 0), (1, 1), allow_negative_indices=False), ValueError, "out of bounds"),
+    (lambda x: ds.dynamic_slice(x, 0, (1, 1)), TypeError, "must be a sequence or an array of one dimension, got 0 of 0"),
+    (lambda x: ds.dynamic_slice(x, np.zeros((1, 2), int), (1, 1)), ValueError, "sequence or an array of one dimension"),
+    (lambda x: ds.dynamic_slice(x, (0, np.zeros(2, int)), (1, 1)), TypeError, r"must be scalars, got one of shape \(2,\)"),
+    (lambda x: ds.dynamic_slice(x, (np.int8(0), np.int32(0)), (1, 1)), TypeError, "of the same type, got: int8, int32"),
+    (lambda x: ds.dynamic_slice(x, (0, 0), (1,)), TypeError, r"one entry for each dimension, got slice_sizes \(1,\)"),
+    (lambda x: ds.dynamic_slice(x, (0, 0), (1, -1)), TypeError, "slice_sizes must have sizes that are not negative"),
+    (lambda x: ds.dynamic_slice(x, (0, 0), (1, 1.)), TypeError, r"slice_sizes must be a sequence of integers, got \(1, 1.0\)"),
+    (lambda x: ds.dynamic_slice(x, (0, 0), (1, 1), allow_negative_indices=(True,)), ValueError, "one entry for each of 2 dimensions"),
+    (lambda x: ds.dynamic_slice(x, (0, 0), (1, 1), allow_negative_indices=None), TypeError, "a bool or a sequence of them, got None"),
+    (lambda x: ds.dynamic_slice_in_dim(x, np.zeros(2, int), 1), TypeError, r"must be scalars, got an index of shape \(2,\)"),
+    (lambda x: ds.dynamic_index_in_dim(x, 0, 2), ValueError, "axis 2 is out of bounds"),
+    (lambda x: ds.dynamic_update_slice(x, np.ones((1, 1), int), (0, 0)), TypeError, "same dtypes"),
+    (lambda x: ds.dynamic_update_slice(x, np.ones(1, np.float32), (0, 0)), TypeError, "same rank"),
+    (lambda x: ds.dynamic_update_index_in_dim(x, np.ones((1, 1, 5), np.float32), 0, 0), ValueError, "with or without the axis"),
+    (lambda x: slicing.slice_in_dim(x, 0, 9), TypeError, "limit_indices must be less than or equal"),
+    (lambda x: slicing.slice_in_dim(x, 0, 2, 1.5), TypeError, "stride must be an integer, got 1.5"),
+    (lambda x: slicing.pad(x, np.float32(0), [(0, 0)] * 2), ValueError, r"triples \(low, high, interior\)"),
+    (lambda x: slicing.pad(x, np.float32(0), None), TypeError, "sequence of triples"),
+    (lambda x: slicing.pad(x, np.float32(0), [(0, 0, -1), (0, 0, 0)]), ValueError, "interior padding"),
+    (lambda x: slicing.pad(x, np.zeros(1, np.float32), [(0, 0, 0)] * 2), ValueError, "must be a scalar"),
+    (lambda x: joining.concatenate(3, 0), TypeError, "operands must be a sequence of arrays, got 3"),
+    (lambda x: joining.concatenate([x, x], None), TypeError, "dimension must be an integer, got None"),
+    (lambda x: joining.split(x, (2, 3)), ValueError, "Sum of sizes 5 must be equal to dimension 0"),
+    (lambda x: joining.split(x, (5, -1)), ValueError, "nonnegative"),
+    (lambda x: joining.unstack(x, 2), ValueError, "axis 2 is out of bounds"),
 ])
 def test_errors(call, error, text):
     with pytest.raises(error, match=text):

@@ -1,5 +1,6 @@
 """Sorting and the greatest elements against NumPy; derivatives and batching rules."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -37,6 +38,28 @@ def test_order_of_special_values():
     np.testing.assert_array_equal(index, np.argsort(SPECIAL, kind="stable"))    # zeros alike, and NaNs, in their order
     np.testing.assert_array_equal(got, SPECIAL[index])
     np.testing.assert_array_equal(np.signbit(got), np.signbit(SPECIAL[index]))
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "bfloat16", "float16", "float64"])
+def test_special_values_of_all_floats(name):
+    """In one order whatever the width: also of negative NaNs and zeros, and of what is sorted with them."""
+    dtype = np.dtype(getattr(ml_dtypes, name, None) or name)
+    x = np.where(np.isinf(SPECIAL) & (name == "float8_e4m3fn"), 100 * np.sign(SPECIAL), SPECIAL).astype(dtype)
+    order = np.argsort(x.astype(np.float64), kind="stable")
+    with x64():
+        got, index = arrays(so.sort((x, np.arange(10)), num_keys=1))
+        np.testing.assert_array_equal(index, order)
+        np.testing.assert_array_equal(got.view(f"u{dtype.itemsize}") >> (8 * dtype.itemsize - 1),      # signs
+                                      x[order].view(f"u{dtype.itemsize}") >> (8 * dtype.itemsize - 1))
+        second = arrays(so.sort((np.zeros(10, np.int32), x, np.arange(10)), num_keys=2))[2]
+        np.testing.assert_array_equal(second, order)
+
+
+def test_complex_numbers_are_sorted_by_real_and_then_by_imaginary_part():
+    parts = (np.inf, -0.0, 0.0, -1, 1)
+    x = np.array([complex(a, b) for a in parts for b in parts], np.complex64)
+    order = np.lexsort((x.imag, x.real))
+    np.testing.assert_array_equal(arrays(so.sort((x, np.arange(25, dtype=np.int32))))[1], order)
 
 
 @pytest.mark.parametrize("num_keys", [1, 2, 3])
@@ -113,6 +136,10 @@ def test_indices_have_no_tangent():
     (lambda x: so.sort(x, num_keys=2), ValueError, "num_keys=2 must equal 1"),
     (lambda x: so.sort(x, 2), ValueError, "dimension 2 is out of bounds"),
     (lambda x: so.sort([x, x[0]]), TypeError, "equal shapes"),
+    (lambda x: so.sort([x], num_keys=None), TypeError, "num_keys must be an integer, got None"),
+    (lambda x: so.sort(x, 0.5), TypeError, "dimension must be an integer, got 0.5"),
+    (lambda x: so.sort_key_val(x, x[0]), TypeError, "equal shapes"),
+    (lambda x: so.top_k(x, 1.5), TypeError, "k must be an integer, got 1.5"),
     (lambda x: so.top_k(x, 4), ValueError, "no larger than size along axis"),
     (lambda x: so.top_k(x, -1), ValueError, "nonnegative"),
     (lambda x: so.top_k(x.astype(np.complex64), 1), ValueError, "order"),

@@ -230,8 +230,7 @@ def test_derivatives():
     assert np.allclose(ferax.grad(loss, 1)(KEY, 2.0), loss(KEY, 1.0), rtol=1e-5)
     with pytest.raises(TypeError, match="key<fry>"):
         ferax.grad(lambda k: random.normal(k))(KEY)
-    with pytest.raises(NotImplementedError, match="gamma"):
-        ferax.grad(lambda a: random.gamma(KEY, a))(2.0)
+    assert 0 < ferax.grad(lambda a: random.gamma(KEY, a))(2.0) < 5
 
 
 def test_jaxprs_are_lean():

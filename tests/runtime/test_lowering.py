@@ -272,9 +272,8 @@ def test_option_policy(monkeypatch):
     assert policy("cpu", frozenset()) == {} and policy("gpu", frozenset(["dot"])) == {}
     assert policy("cpu", frozenset(["small_conv"])) == {}
     assert "INDIVIDUAL_DOT" in policy("cpu", frozenset(["dot", "half_dot"]))[name]
-    monkeypatch.setenv("FERAX_CPU_LOWERINGS", "plain")
-    assert policy("cpu", frozenset(["dot"])) == {}
-    monkeypatch.delenv("FERAX_CPU_LOWERINGS")
+    with config.cpu_lowerings("plain"):
+        assert policy("cpu", frozenset(["dot"])) == {}
     monkeypatch.setenv("XLA_FLAGS", f"--{name}=")
     assert policy("cpu", frozenset(["dot"])) == {}
 

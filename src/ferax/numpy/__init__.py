@@ -14,6 +14,9 @@ __getattr__, __dir__, __all__ = lazy_names(
             "allclose array_equal array_equiv equal greater greater_equal isclose less less_equal logical_not not_equal"),
         "ferax._src.numpy.complexes": (
             "angle conj conjugate imag iscomplex iscomplexobj isreal isrealobj real"),
+        "ferax._src.numpy.concatenators": "c_ r_",
+        "ferax._src.numpy.convolutions": "convolve correlate",
+        "ferax._src.numpy.covariance": "corrcoef cov",
         "ferax._src.numpy.creation": (
             "array asarray copy from_dlpack frombuffer fromfile fromiter fromstring"),
         "ferax._src.numpy.cumulative": "cumprod cumsum cumulative_prod cumulative_sum nancumprod nancumsum",
@@ -26,6 +29,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ferax._src.numpy.einsum": "einsum einsum_path",
         "ferax._src.numpy.exponential": "exp exp2 expm1 log log10 log1p log2",
         "ferax._src.numpy.extrema": "argmax argmin nanargmax nanargmin",
+        "ferax._src.numpy.files": "load save savez",
         "ferax._src.numpy.fills": "empty empty_like full full_like ones ones_like zeros zeros_like",
         "ferax._src.numpy.finding": "argwhere flatnonzero nonzero ravel_multi_index unravel_index",
         "ferax._src.numpy.floating": (
@@ -44,7 +48,10 @@ __getattr__, __dir__, __all__ = lazy_names(
             "tril_indices tril_indices_from triu triu_indices triu_indices_from"),
         "ferax._src.numpy.moments": "average std var",
         "ferax._src.numpy.nan_reductions": "nanmax nanmean nanmin nanprod nanstd nansum nanvar",
+        "ferax._src.numpy.packing": "packbits unpackbits",
         "ferax._src.numpy.padding": "pad",
+        "ferax._src.numpy.polynomial_roots": "poly polydiv polyfit polymul roots",
+        "ferax._src.numpy.polynomials": "polyadd polyder polyint polysub polyval vander",
         "ferax._src.numpy.powers": "cbrt float_power hypot pow power reciprocal sqrt",
         "ferax._src.numpy.products": (
             "cross dot inner kron matmul matvec outer tensordot trace vdot vecdot vecmat"),
@@ -62,6 +69,7 @@ __getattr__, __dir__, __all__ = lazy_names(
             "unsignedinteger inexact floating complexfloating flexible character object_ dtype ComplexWarning "
             "pi e inf nan euler_gamma newaxis"),
         "ferax._src.numpy.selection": "piecewise select where",
+        "ferax._src.numpy.set_operations": "intersect1d setdiff1d setxor1d",
         "ferax._src.numpy.sets": "isin union1d unique unique_all unique_counts unique_inverse unique_values",
         "ferax._src.numpy.sorting": "argpartition argsort lexsort partition sort sort_complex top_k",
         "ferax._src.numpy.special": "clip i0",
@@ -74,7 +82,10 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ferax._src.numpy.ufuncs": (
             "add bitwise_and bitwise_or bitwise_xor frompyfunc logaddexp logaddexp2 logical_and logical_or logical_xor "
             "maximum minimum multiply negative subtract ufunc"),
+        "ferax._src.numpy.unwrapping": "unwrap",
+        "ferax._src.numpy.vectorizing": "vectorize",
+        "ferax._src.numpy.windows": "bartlett blackman hamming hanning kaiser",
         "ferax._src.tracing.core": "ndarray=Array",
     },
-    submodules="linalg",
+    submodules="fft linalg",
 )

@@ -159,21 +159,24 @@ def _unit_cotangent(ans, holomorphic, fun, api):
             hint = "If you use integer inputs, use ferax.vjp directly, or convert the result to a floating dtype."
         raise TypeError(f"{api} requires real-valued outputs (output dtype that is a sub-dtype of np.floating), but "
                         f"{name_of(fun)} gave {dtypes.dtype_name(aval.dtype)}. {hint} See docs/errors/grad-output.md")
-    return _one(aval.dtype)
+    return _one(aval.dtype, aval.weak_type)
 
 
-_ones: dict[tuple, core.Array] = {}              # (dtype, default device) -> the array 1, for eager gradients
+_ones: dict[tuple, core.Array] = {}              # (dtype, weak type, default device) -> the array 1, for eager gradients
 on_clear(_ones.clear)
 
 
-def _one(dtype):
+def _one(dtype, weak_type):
     """The number 1, where everything is eager as an array that is already on the device."""
+    one = dtype.type(1)
+    if weak_type and aval_of(one.item()).dtype == dtype:
+        one = one.item()                        # a Python number is weakly typed
     if not core.is_evaluating():
-        return dtype.type(1)
-    key = dtype, default_sharding()
+        return one
+    key = dtype, weak_type, default_sharding()
     found = _ones.get(key)
     if found is None or found.is_deleted():
-        found = _ones[key] = as_device_array(dtype.type(1))
+        found = _ones[key] = as_device_array(one)
     return found
 
 

@@ -6,7 +6,6 @@ filled in: about 2n operations, 2 log n of them in sequence (Ladner and Fischer 
 
 from __future__ import annotations
 
-from ferax._src.control.scan_api import scan_length
 from ferax._src.control.tracing_utils import flatten_arrays
 from ferax._src.ops.convert import as_array
 from ferax._src.ops.joining import concatenate
@@ -45,7 +44,8 @@ def associative_scan(fn, elems, reverse: bool = False, axis: int = 0):
         return elems
     arrays = [as_array(x) for x in leaves]
     if any(a.ndim == 0 for a in avals):
-        scan_length(elems, avals, None)         # raises, with the path of the scalar
+        raise ValueError(f"associative_scan: elems must have an axis {axis} to go along, got a scalar among shapes "
+                         f"{[a.shape for a in avals]}")
     axes = [normalize_axis(axis, a.ndim) for a in avals]
     sizes = {a.shape[d] for a, d in zip(avals, axes)}
     if len(sizes) > 1:

@@ -6,6 +6,8 @@ calls the result. How ``jit`` treats its arguments is not here but in `api.jit`.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ferax._src.ir.dce import dce_closed, keeps_alive
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Var
 from ferax._src.control.tracing_utils import eqn_like
@@ -14,7 +16,7 @@ from ferax._src.tracing.core import Primitive, Zero, register, state
 from ferax._src.transforms.batch import batch_jaxpr
 from ferax._src.transforms.jvp import jvp_jaxpr
 from ferax._src.transforms.program import call_program
-from ferax._src.transforms.split import split_jaxpr
+from ferax._src.transforms.split import Again, rematerialize_jaxpr, split_jaxpr
 from ferax._src.transforms.transpose import transpose_jaxpr
 from ferax._src.types.avals import ShapedArray
 
@@ -99,6 +101,17 @@ class JitCall(Primitive):
                           [eqn.outvars[i] for i in unknown_outs], params, split.unknown.effects)
         return eqns, [second], list(split.out_unknown)
 
+    def rematerialize(self, eqn: Eqn, needed, saveable):
+        """The policy of a `checkpoint` around the call is about the operations in it."""
+        n, m = len(eqn.invars), len(eqn.outvars)
+        parts = again_call(eqn, needed, saveable)
+        split = parts.split
+        first = derived(eqn.params, split.first, range(n), [*range(m), *[None] * len(split.extra_avals)])
+        again = derived(eqn.params, split.again, [i if kind == "in" else None for kind, i in split.residuals],
+                        [i for i, (asked, kept) in enumerate(zip(needed, split.kept)) if asked and not kept], donate=False)
+        return ([eqn_like(eqn, self, eqn.invars, parts.results, first, eqn.effects)],
+                [eqn_like(eqn, self, parts.residuals, parts.wanted, again, split.again.effects)])
+
     def dce(self, eqn: Eqn, used):
         if not any(used) and not keeps_alive(eqn):
             return None
@@ -110,6 +123,24 @@ class JitCall(Primitive):
 
 
 jit_p = register(JitCall())
+
+
+class AgainCall(NamedTuple):
+    """A call under `checkpoint` in two: ``results`` of the first, ``residuals`` and ``wanted`` of the one that does things again."""
+
+    split: Again
+    results: list
+    residuals: list
+    wanted: list
+
+
+def again_call(eqn: Eqn, needed, saveable) -> AgainCall:
+    """Split the program ``params["jaxpr"]`` of a call by what is needed again of its results."""
+    split = rematerialize_jaxpr(eqn.params["jaxpr"], needed, saveable)
+    extra = [Var(aval) for aval in split.extra_avals]
+    sources = {"in": eqn.invars, "out": eqn.outvars, "extra": extra}
+    return AgainCall(split, [*eqn.outvars, *extra], [sources[kind][i] for kind, i in split.residuals],
+                     [v for v, asked, kept in zip(eqn.outvars, needed, split.kept) if asked and not kept])
 
 
 def derived(params, jaxpr: ClosedJaxpr, ins, outs, donate: bool = True) -> dict:

@@ -10,13 +10,16 @@ This file has the primitives; what users call is in `collectives_api`.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ferax._src.ops.axes import move_axis, place_axis
 from ferax._src.ops.broadcasting import broadcast_in_dim, reduce_sum
 from ferax._src.ops.compare import eq
 from ferax._src.ops.convert import convert
-from ferax._src.ops.elementwise import div, mul
+from ferax._src.ops.dynamic_slicing import dynamic_index_in_dim
+from ferax._src.ops.elementwise import add, div, mul
 from ferax._src.ops.gather import gather
 from ferax._src.ops.indexing import GatherDimensionNumbers
 from ferax._src.ops.reduce import reduce_max, reduce_min
@@ -24,9 +27,10 @@ from ferax._src.ops.select import select
 from ferax._src.ops.shape import iota, reshape
 from ferax._src.ops.slicing import index_in_dim
 from ferax._src.ops.zeros import instantiate_zeros, zeros
-from ferax._src.tracing.core import NamedAxisEffect, Primitive, Zero, register
-from ferax._src.transforms.batch import unbatched_aval
+from ferax._src.tracing.core import MappedAxis, NamedAxisEffect, Primitive, Zero, register
+from ferax._src.transforms.batch import batch_flat, unbatched_aval
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.util import config
 
 
 class Collective(Primitive):
@@ -51,10 +55,31 @@ class Collective(Primitive):
         self.abstract_eval(*[unbatched_aval(aval_of(x), d) for x, d in zip(args, dims)], **params)      # checks sizes
         if axis.name is not None and axis.name in self.names(params):
             if params.get("axis_index_groups") is not None:
-                raise NotImplementedError(f"{self.name}: axis_index_groups are not supported under vmap. Reshape the mapped axis into "
-                                          "two, map over both with two names, and use one of them.")
+                return self.in_groups(axis, args, dims, **params)
             return self.along(axis, args, dims, **params)
         return self.beside(axis, args, dims, **params)
+
+    def in_groups(self, axis, args, dims, *, axis_index_groups, **params):
+        """The collective among the places of each group: the mapped axis becomes two, of groups and of places in them."""
+        if len(self.names(params)) != 1:
+            raise NotImplementedError(f"{self.name}: axis_index_groups with several axes, {self.names(params)}, are not supported under "
+                                      "vmap. Map over one axis of their joint size.")
+        n, size = len(axis_index_groups), len(axis_index_groups[0])
+        order = np.array(axis_index_groups, np.int32).ravel()
+        if len(order) != axis.size:
+            raise ValueError(f"{self.name}: axis_index_groups must hold every index of the axis {axis.name!r}, 0 to {axis.size - 1}, "
+                             f"once; got {axis_index_groups}")
+        inner = MappedAxis(size, axis.name)
+        inner_dims = [None if d is None else 0 for d in dims]
+
+        def one_group(*xs):
+            outs, out_dims = self.along(inner, list(xs), inner_dims, axis_index_groups=None, **params)
+            return [place_axis(x, d, size, 0) for x, d in zip(outs, out_dims)]
+
+        rows = [x if d is None else cut(take_rows(move_axis(x, d, 0), order), 0, n) for x, d in zip(args, dims)]
+        outs, out_dims = batch_flat(one_group, rows, inner_dims, MappedAxis(n))
+        back = np.argsort(order).astype(np.int32)
+        return [take_rows(merge(place_axis(x, d, n, 0), 0), back) for x, d in zip(outs, out_dims)], [0] * len(outs)
 
     def along(self, axis, args, dims, **params):
         """The collective where the mapped axis is the one it is over."""
@@ -254,7 +279,9 @@ class AllToAll(LinearCollective):
     def transpose(self, cts, x, *, split_axis, concat_axis, **params):
         return self.bind(*cts, split_axis=concat_axis, concat_axis=split_axis, **params)
 
-    def along(self, axis, args, dims, *, split_axis, concat_axis, tiled, **params):
+    def along(self, axis, args, dims, *, split_axis, concat_axis, axis_name, tiled, **params):
+        if len(names := self.names({"axis_name": axis_name})) > 1:
+            return batch_flat(lambda x: [exchange_over_several(x, names, split_axis, concat_axis, tiled)], args, dims, axis)
         x = place_axis(args[0], dims[0], axis.size, 0)          # sender, value
         x = cut(x, split_axis + 1, axis.size) if tiled else x
         x = move_axis(x, split_axis + 1, 0)                     # receiver, sender, part
@@ -278,6 +305,8 @@ class PPermute(LinearCollective):
         return self.bind(*cts, axis_name=axis_name, perm=tuple([(dst, src) for src, dst in perm]))
 
     def along(self, axis, args, dims, *, axis_name, perm):
+        if len(axis_name) > 1:
+            return batch_flat(lambda x: [permute_over_several(x, axis_name, perm)], args, dims, axis)
         x = place_axis(args[0], dims[0], axis.size, 0)
         source = {dst: src for src, dst in perm}
         rows = take_rows(x, np.array([source.get(i, 0) for i in range(axis.size)], np.int32))
@@ -312,6 +341,61 @@ reduce_scatter_p = register(ReduceScatter())
 all_to_all_p = register(AllToAll())
 ppermute_p = register(PPermute())
 pbroadcast_p = register(PBroadcast())
+
+
+# --- several axes as one: the last one varies fastest -----------------------------------------------
+
+def exchange_over_several(x, names, split_axis: int, concat_axis: int, tiled: bool):
+    """`all_to_all` over several axes, one after the other: each moves its own part of the index of the receiver."""
+    sizes = [size_of_axis(name, "all_to_all") for name in names]
+    if tiled:
+        x = cut(x, split_axis, math.prod(sizes))
+    for i, (name, size) in enumerate(zip(names, sizes)):
+        k = split_axis + i
+        if i + 1 < len(names):
+            x = cut(x, k, size)
+        (x,) = all_to_all_p.bind(x, split_axis=k, concat_axis=k, axis_name=name, axis_index_groups=None, axis_size=size, tiled=False)
+    for _ in names[1:]:
+        x = merge(x, split_axis)
+    x = move_axis(x, split_axis, concat_axis)
+    return merge(x, concat_axis) if tiled else x
+
+
+def permute_over_several(x, names, perm):
+    """`ppermute` over several axes: of the values of all, the one of the source."""
+    size, here = 1, np.int32(0)
+    for name in names:
+        n = size_of_axis(name, "ppermute")
+        size *= n
+        here = add(mul(here, np.int32(n)), axis_index_p.bind(axis_name=name)[0])
+    for i, name in enumerate(reversed(names)):
+        (x,) = all_gather_p.bind(x, all_gather_dimension=0, axis_name=(name,), axis_index_groups=None,
+                                 axis_size=size_of_axis(name, "ppermute"), tiled=False)
+        x = merge(x, 0) if i else x
+    source = {dst: src for src, dst in perm}
+    rows = np.array([source.get(i, 0) for i in range(size)], np.int32)
+    received = np.array([i in source for i in range(size)])
+    value = dynamic_index_in_dim(x, dynamic_index_in_dim(rows, here, 0, False), 0, False)
+    if len(source) == size:
+        return value
+    mine = broadcast_in_dim(dynamic_index_in_dim(received, here, 0, False), aval_of(value).shape, ())
+    return select(mine, value, zeros(aval_of(value)))
+
+
+def size_of_axis(name, who: str) -> int:
+    """The size of the innermost axis of a name.
+
+    Raises
+    ------
+    NameError : if no such axis is bound here.
+    """
+    for bound, size in reversed(config.axis_env.value):
+        if bound == name:
+            return size
+    names = [repr(bound) for bound, _ in config.axis_env.value]
+    there = f"The axes bound here are {', '.join(names)}." if names else "No axis is bound here."
+    raise NameError(f"unbound axis name: {name}. {who} works inside a function mapped with that name, such as vmap(f, axis_name={name!r}). "
+                    f"{there} See docs/errors/unbound-axis.md")
 
 
 # --- dimensions -----------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ import math
 import numpy as np
 
 from ferax._src.control import collectives as prims
+from ferax._src.control.collectives import size_of_axis
+from ferax._src.control.ragged_all_to_all import ragged_all_to_all_p
 from ferax._src.ops.broadcasting import reduce_sum
 from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.elementwise import add, div, mul
@@ -16,27 +18,10 @@ from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 from ferax._src.types.avals import aval_of
 from ferax._src.types.pytrees import tree_flatten, tree_map, tree_unflatten
-from ferax._src.util import config
 from ferax._src.util.tracebacks import api_boundary
 
 
 # --- axis names -----------------------------------------------------------------------------------
-
-def size_of_axis(name, who: str) -> int:
-    """The size of the innermost axis of a name.
-
-    Raises
-    ------
-    NameError : if no such axis is bound here.
-    """
-    for bound, size in reversed(config.axis_env.value):
-        if bound == name:
-            return size
-    names = [repr(bound) for bound, _ in config.axis_env.value]
-    there = f"The axes bound here are {', '.join(names)}." if names else "No axis is bound here."
-    raise NameError(f"unbound axis name: {name}. {who} works inside a function mapped with that name, such as vmap(f, axis_name={name!r}). "
-                    f"{there} See docs/errors/unbound-axis.md")
-
 
 def axis_names(axis_name, who: str) -> tuple[tuple, tuple[int, ...]]:
     """Names and positions among the axes given; all names must be bound."""
@@ -47,8 +32,22 @@ def axis_names(axis_name, who: str) -> tuple[tuple, tuple[int, ...]]:
     return names, tuple([n for n in given if isinstance(n, int)])
 
 
-def _groups(axis_index_groups):
-    return None if axis_index_groups is None else tuple([tuple(map(int, group)) for group in axis_index_groups])
+def _groups(axis_index_groups, who: str):
+    """Groups as tuples of ints."""
+    if axis_index_groups is None:
+        return None
+    groups = tuple([tuple(map(int, group)) for group in axis_index_groups])
+    indices = sorted(i for group in groups for i in group)
+    if len({len(group) for group in groups}) != 1 or indices != list(range(len(indices))):
+        raise ValueError(f"{who}: axis_index_groups must be groups of one size that hold every index of the axis once; got {groups}")
+    return groups
+
+
+def _size(name, axis_index_groups, who: str) -> int:
+    """The number of places that take part: of the axis, or of a group."""
+    size = size_of_axis(name, who)
+    groups = _groups(axis_index_groups, who)
+    return size if groups is None else len(groups[0])
 
 
 @api_boundary
@@ -67,7 +66,7 @@ def axis_index(axis_name):
         size = size_of_axis(name, "axis_index")
         here = prims.axis_index_p.bind(axis_name=name)[0]
         index = here if index is None else add(mul(index, np.int32(size)), here)
-    return as_array(np.int32(0)) if index is None else index
+    return as_array(0) if index is None else index
 
 
 # --- reductions -----------------------------------------------------------------------------------
@@ -78,7 +77,7 @@ def _reduce(primitive, x, axis_name, axis_index_groups, positional):
     if positions:
         leaves = [positional(v, tuple([normalize_axis(p, aval_of(v).ndim) for p in positions])) for v in leaves]
     if names and leaves:
-        leaves = primitive.bind(*leaves, axes=names, axis_index_groups=_groups(axis_index_groups))
+        leaves = primitive.bind(*leaves, axes=names, axis_index_groups=_groups(axis_index_groups, primitive.name))
     return tree_unflatten(tree, leaves)
 
 
@@ -90,7 +89,7 @@ def psum(x, axis_name, *, axis_index_groups=None):
     ----------
     x : pytree of arrays. The sum of a Python number is a Python number: ``psum(1, 'i')`` is the size of the axis
     axis_name : name, or tuple of names (or of positions, for axes of ``x`` itself)
-    axis_index_groups : lists of places that are summed among themselves; not under ``vmap``
+    axis_index_groups : lists of places, of one length, that are summed among themselves
 
     Returns
     -------
@@ -103,12 +102,13 @@ def psum(x, axis_name, *, axis_index_groups=None):
     """
     leaves, tree = tree_flatten(x)
     names, positions = axis_names(axis_name, "psum")
-    if leaves and not positions and all(type(v) in (int, float, complex, bool) for v in leaves):
-        groups = _groups(axis_index_groups)
-        size = len(groups[0]) if groups else math.prod(size_of_axis(n, "psum") for n in names)
-        return tree_unflatten(tree, [size * v for v in leaves])
-    leaves = [convert(v, np.dtype(np.int32)) if aval_of(v).dtype == np.bool_ else v for v in leaves]
-    return _reduce(prims.psum_p, tree_unflatten(tree, leaves), axis_name, axis_index_groups, reduce_sum)
+    groups = _groups(axis_index_groups, "psum")
+    size = len(groups[0]) if groups else math.prod(size_of_axis(n, "psum") for n in names)
+    numbers = [not positions and type(v) in (int, float, complex, bool) for v in leaves]
+    arrays = [convert(v, np.dtype(np.int32)) if aval_of(v).dtype == np.bool_ else v for v, known in zip(leaves, numbers) if not known]
+    sums = iter(_reduce(prims.psum_p, arrays, axis_name, axis_index_groups, reduce_sum))
+    return tree_unflatten(tree, [next(sums) if not known else np.int32(size * v) if type(v) is bool else size * v
+                                 for v, known in zip(leaves, numbers)])
 
 
 @api_boundary
@@ -162,7 +162,7 @@ def all_gather(x, axis_name, *, axis_index_groups=None, axis: int = 0, tiled: bo
     ----------
     x : pytree of arrays
     axis_name : name, or tuple of names: the last one varies fastest
-    axis_index_groups : not under ``vmap``
+    axis_index_groups : lists of places, of one length: each group by itself
     axis : the dimension of the result along which the values lie
     tiled : join them along an existing dimension instead of stacking them along a new one
     to : accepted; how mesh axes are typed
@@ -177,8 +177,8 @@ def all_gather(x, axis_name, *, axis_index_groups=None, axis: int = 0, tiled: bo
         k = normalize_axis(axis, aval_of(leaf).ndim + (not tiled))
         for i, name in enumerate(reversed(names)):
             (leaf,) = prims.all_gather_p.bind(
-                leaf, all_gather_dimension=k, axis_name=(name,), axis_index_groups=_groups(axis_index_groups),
-                axis_size=size_of_axis(name, "all_gather"), tiled=tiled)
+                leaf, all_gather_dimension=k, axis_name=(name,), axis_index_groups=_groups(axis_index_groups, "all_gather"),
+                axis_size=_size(name, axis_index_groups, "all_gather"), tiled=tiled)
             if i and not tiled:
                 leaf = prims.merge(leaf, k)
         return leaf
@@ -195,7 +195,7 @@ def psum_scatter(x, axis_name, *, scatter_dimension: int = 0, axis_index_groups=
     x : pytree of arrays
     axis_name : name, or tuple of names: the last one varies fastest
     scatter_dimension : the dimension that is parted; its size is that of the axis or, ``tiled``, a multiple of it
-    axis_index_groups : not under ``vmap``
+    axis_index_groups : lists of places, of one length: each group by itself
     tiled : keep the dimension, with its part; otherwise it goes
 
     Returns
@@ -206,12 +206,12 @@ def psum_scatter(x, axis_name, *, scatter_dimension: int = 0, axis_index_groups=
 
     def one(leaf):
         k = normalize_axis(scatter_dimension, aval_of(leaf).ndim, "scatter_dimension")
-        sizes = [size_of_axis(name, "psum_scatter") for name in names]
+        sizes = [_size(name, axis_index_groups, "psum_scatter") for name in names]
         for i, (name, size) in enumerate(zip(names, sizes)):
             if not tiled and i + 1 < len(names):        # the dimension holds all axes, the first one outermost
                 leaf = prims.cut(leaf, k, size)
             (leaf,) = prims.reduce_scatter_p.bind(leaf, scatter_dimension=k, axis_name=(name,), axis_size=size, tiled=tiled,
-                                                  axis_index_groups=_groups(axis_index_groups))
+                                                  axis_index_groups=_groups(axis_index_groups, "psum_scatter"))
         return leaf
 
     return tree_map(one, x)
@@ -224,10 +224,10 @@ def all_to_all(x, axis_name, split_axis: int, concat_axis: int, *, axis_index_gr
     Parameters
     ----------
     x : pytree of arrays
-    axis_name : name
+    axis_name : name, or tuple of names: the last one varies fastest
     split_axis : dimension that is cut; its size is that of the axis or, ``tiled``, a multiple of it
     concat_axis : dimension along which parts are stacked or, ``tiled``, joined
-    axis_index_groups : not under ``vmap``
+    axis_index_groups : lists of places, of one length: each group by itself
     tiled : whether the two dimensions stay
 
     Returns
@@ -235,15 +235,14 @@ def all_to_all(x, axis_name, split_axis: int, concat_axis: int, *, axis_index_gr
     pytree of arrays
     """
     names, _ = axis_names(axis_name, "all_to_all")
-    if len(names) != 1:
-        raise NotImplementedError(f"all_to_all over several axes, {names}, is not supported. Map over one axis of their joint size.")
-    size = size_of_axis(names[0], "all_to_all")
+    groups = _groups(axis_index_groups, "all_to_all")
+    size = len(groups[0]) if groups else math.prod(size_of_axis(name, "all_to_all") for name in names)
 
     def one(leaf):
         ndim = aval_of(leaf).ndim
         (out,) = prims.all_to_all_p.bind(
             leaf, split_axis=normalize_axis(split_axis, ndim, "split_axis"), concat_axis=normalize_axis(concat_axis, ndim, "concat_axis"),
-            axis_name=names[0], axis_index_groups=_groups(axis_index_groups), axis_size=size, tiled=tiled)
+            axis_name=names[0] if len(names) == 1 else names, axis_index_groups=groups, axis_size=size, tiled=tiled)
         return out
 
     return tree_map(one, x)
@@ -256,7 +255,7 @@ def ppermute(x, axis_name, perm):
     Parameters
     ----------
     x : pytree of arrays
-    axis_name : name
+    axis_name : name, or tuple of names: the last one varies fastest
     perm : list of (source, destination); each place at most once as either. Who gets nothing has zeros
 
     Returns
@@ -264,16 +263,19 @@ def ppermute(x, axis_name, perm):
     pytree like ``x``
     """
     names, _ = axis_names(axis_name, "ppermute")
-    size = math.prod(size_of_axis(n, "ppermute") for n in names)
+    perm = _checked_perm("ppermute", axis_name, names, perm)
+    return tree_map(lambda leaf: prims.ppermute_p.bind(leaf, axis_name=names, perm=perm)[0], x)
+
+
+def _checked_perm(who: str, axis_name, names, perm) -> tuple:
+    size = math.prod(size_of_axis(n, who) for n in names)
     perm = tuple([(int(s), int(d)) for s, d in perm])
     for what, places in (("sources", [s for s, _ in perm]), ("destinations", [d for _, d in perm])):
         if len(set(places)) != len(places):
-            raise ValueError(f"ppermute sources and destinations must be unique, got {perm}")
+            raise ValueError(f"{who} sources and destinations must be unique, got {perm}")
         if any(not 0 <= p < size for p in places):
-            raise ValueError(f"ppermute: {what} must be between 0 and {size - 1}, the axis {axis_name!r} has size {size}; got {perm}")
-    if len(names) != 1:
-        raise NotImplementedError(f"ppermute over several axes, {names}, is not supported. Map over one axis of their joint size.")
-    return tree_map(lambda leaf: prims.ppermute_p.bind(leaf, axis_name=names, perm=perm)[0], x)
+            raise ValueError(f"{who}: {what} must be between 0 and {size - 1}, the axis {axis_name!r} has size {size}; got {perm}")
+    return perm
 
 
 @api_boundary
@@ -290,6 +292,69 @@ def pshuffle(x, axis_name, perm):
 def pswapaxes(x, axis_name, axis: int, *, axis_index_groups=None):
     """Swap a named axis with dimension ``axis`` of ``x``, whose sizes must be equal."""
     return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
+
+
+@api_boundary
+def ragged_all_to_all(operand, output, input_offsets, send_sizes, output_offsets, recv_sizes, *, axis_name, axis_index_groups=None):
+    """Send slices of rows, of sizes that are computed, to all places along a named axis, and write what comes in into ``output``.
+
+    With P places, each sends K slices: slice i, ``operand[input_offsets[i]:input_offsets[i] + send_sizes[i]]``, goes to place
+    ``i // (K // P)``, and is written there from row ``output_offsets[i]`` on.
+
+    Parameters
+    ----------
+    operand : array, shape (N, ...)
+    output : array, shape (M, ...) and dtype of ``operand``
+    input_offsets, send_sizes, output_offsets, recv_sizes : integer arrays, shape (K,). ``recv_sizes`` are the sizes of what comes in:
+        ``all_to_all(send_sizes, axis_name, 0, 0, tiled=True)``
+    axis_name : name
+    axis_index_groups : lists of places, of one length: each group by itself
+
+    Returns
+    -------
+    array, shape (M, ...): ``output`` with the rows that came in. Slices must not overlap where they arrive
+
+    Raises
+    ------
+    ValueError : if shapes or dtypes do not fit together, or K is not a multiple of the number of places.
+
+    Notes
+    -----
+    In reverse mode a row that is sent to several places gets the cotangent of one of them.
+    """
+    names, _ = axis_names(axis_name, "ragged_all_to_all")
+    if len(names) != 1:
+        raise NotImplementedError(f"ragged_all_to_all over several axes, {names}, is not supported. Map over one axis of their joint size.")
+    args = [as_array(x) for x in (operand, output, input_offsets, send_sizes, output_offsets, recv_sizes)]
+    size = _size(names[0], axis_index_groups, "ragged_all_to_all")
+    (out,) = ragged_all_to_all_p.bind(*args, axis_name=names[0], axis_index_groups=_groups(axis_index_groups, "ragged_all_to_all"),
+                                      axis_size=size)
+    return out
+
+
+@api_boundary
+def psend(x, axis_name, perm):
+    """Send ``x`` to other places of a named mesh axis; the other half is `precv`.
+
+    Raises
+    ------
+    NotImplementedError : under ``vmap``, and on platforms without point-to-point communication: there a send by itself has
+        no meaning. `ppermute` does both halves.
+    """
+    _half_of_ppermute("psend", axis_name, perm)
+
+
+@api_boundary
+def precv(token, out_shape, axis_name, perm):
+    """Receive what `psend` sent; see there."""
+    _half_of_ppermute("precv", axis_name, perm)
+
+
+def _half_of_ppermute(name: str, axis_name, perm):
+    names, _ = axis_names(axis_name, name)
+    _checked_perm(name, axis_name, names, perm)
+    raise NotImplementedError(f"{name}: sending and receiving as two operations is for devices that talk to each other directly; it is not "
+                              "defined under vmap, nor on this platform. Use lax.ppermute, which does both.")
 
 
 @api_boundary

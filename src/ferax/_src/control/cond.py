@@ -22,13 +22,12 @@ from ferax._src.tracing.evaluate import eval_closed
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.batch import batch_jaxpr
 from ferax._src.transforms.jvp import jvp_jaxpr
-from ferax._src.transforms.split import split_jaxpr
+from ferax._src.transforms.split import rematerialize_jaxpr, split_jaxpr
 from ferax._src.transforms.transpose import transpose_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
-from ferax._src.types.promotion import combine
 from ferax._src.types.pytrees import (
-    explain_mismatch, keystr, tree_flatten_with_path, tree_unflatten)
+    explain_mismatch, keystr, tree_flatten_with_path, tree_structure, tree_unflatten)
 from ferax._src.util import config
 from ferax._src.util.tracebacks import api_boundary
 
@@ -120,16 +119,34 @@ class Cond(Primitive):
         for s, place, m in zip(splits, places, moved):
             wanted.append([("extra", place[i]) if kind == "extra" else
                            ("extra", m[i]) if kind == "in" and i in m else (kind, i) for kind, i in s.residuals])
-        sources = {source: i for i, source in enumerate(dict.fromkeys(x for w in wanted for x in w))}
-        atoms = {"in": known_ops, "out": known_outs, "extra": extra}
-        residuals = [atoms[kind][i] for kind, i in sources]
-        avals = [v.aval for v in residuals]
-        seconds = [with_inputs_at(s.unknown, [sources[x] for x in w], avals, len(unknown_ops))
-                   for s, w in zip(splits, wanted)]
+        residuals, seconds = joined_residuals([s.unknown for s in splits], wanted, known_ops, known_outs, extra, len(unknown_ops))
         second = eqn_like(eqn, self, [eqn.invars[0], *residuals, *unknown_ops],
-                          [v for v, u in zip(eqn.outvars, out_unknown) if u], dict(eqn.params, branches=tuple(seconds)),
+                          [v for v, u in zip(eqn.outvars, out_unknown) if u], dict(eqn.params, branches=seconds),
                           join_effects(*(b.effects for b in seconds)))
         return eqns, [second], out_unknown
+
+    def rematerialize(self, eqn: Eqn, needed, saveable):
+        """The policy of a `checkpoint` around it is about the operations in the branches."""
+        branches = eqn.params["branches"]
+        needed = list(needed)
+        while True:                             # a result that one branch keeps is kept
+            splits = [rematerialize_jaxpr(b, needed, saveable) for b in branches]
+            fewer = [n and not any(column) for n, column in zip(needed, zip(*(s.kept for s in splits)))]
+            if fewer == needed:
+                break
+            needed = fewer
+        slots, places = share_slots([s.extra_avals for s in splits])
+        firsts = tuple([fill_slots(s.first, len(eqn.outvars), slots, place, {}) for s, place in zip(splits, places)])
+        extra = [Var(aval) for aval in slots]
+        first = eqn_like(eqn, self, eqn.invars, [*eqn.outvars, *extra], dict(eqn.params, branches=firsts), eqn.effects)
+        if not any(needed):
+            return [first], []
+        wanted = [[("extra", place[i]) if kind == "extra" else (kind, i) for kind, i in s.residuals]
+                  for s, place in zip(splits, places)]
+        residuals, seconds = joined_residuals([s.again for s in splits], wanted, eqn.invars[1:], eqn.outvars, extra, 0)
+        second = eqn_like(eqn, self, [eqn.invars[0], *residuals], [v for v, n in zip(eqn.outvars, needed) if n],
+                          dict(eqn.params, branches=seconds), join_effects(*(b.effects for b in seconds)))
+        return [first], [second]
 
     def dce(self, eqn: Eqn, used):
         if not any(used) and not keeps_alive(eqn):
@@ -214,6 +231,27 @@ def use_free_slots(residuals_by_branch, avals, slots, places) -> list[dict[int, 
     return moved
 
 
+def joined_residuals(branches, wanted, known_ins, known_outs, extra, n_rest: int):
+    """Branches that take the residuals of all, each of which reads its own.
+
+    Parameters
+    ----------
+    branches : programs from own residuals ++ ``n_rest`` other inputs
+    wanted : for each branch where its residuals come from: ("in" | "out" | "extra", number)
+    known_ins, known_outs, extra : variables for these
+
+    Returns
+    -------
+    residuals : variables
+    branches : programs from these ++ other inputs
+    """
+    sources = {source: i for i, source in enumerate(dict.fromkeys(x for w in wanted for x in w))}
+    atoms = {"in": known_ins, "out": known_outs, "extra": extra}
+    residuals = [atoms[kind][i] for kind, i in sources]
+    avals = [v.aval for v in residuals]
+    return residuals, tuple([with_inputs_at(b, [sources[x] for x in w], avals, n_rest) for b, w in zip(branches, wanted)])
+
+
 def fill_slots(branch: ClosedJaxpr, n_outs: int, slots, place, moved) -> ClosedJaxpr:
     """A branch that answers, after its ``n_outs`` results, all slots: its residuals in their places, zeros elsewhere."""
     if place == list(range(len(slots))):
@@ -268,7 +306,7 @@ def cond(pred, true_fun, false_fun, *operands, operand=_NOTHING, linear=None):
     true_fun, false_fun : callables whose results have the same structure, shapes and dtypes
     *operands : pytrees of arrays, given to the function that runs
     operand : the one operand, in an older form of the call
-    linear : accepted and ignored
+    linear : pytree of bools like the operands, of an older form of the call; ignored
 
     Returns
     -------
@@ -299,6 +337,10 @@ def cond(pred, true_fun, false_fun, *operands, operand=_NOTHING, linear=None):
             raise TypeError("if 'operand' keyword is passed then no positional operands can be passed, got operand and "
                             f"positional operands {operands}")
         operands = (operand,)
+    if linear is not None and tree_structure(linear) != tree_structure(tuple(operands)) and tree_structure((linear,)) != tree_structure(
+            tuple(operands)):
+        raise TypeError("lax.cond: linear must have the structure of the operands, got "
+                        f"{tree_structure(linear)} for {tree_structure(tuple(operands))}")
     index = predicate(pred)
     if config.disable_jit.value and not isinstance(index, Tracer):
         return true_fun(*operands) if bool(index) else false_fun(*operands)
@@ -361,7 +403,7 @@ def predicate(pred):
     if aval.shape != ():
         raise TypeError(f"Pred must be a scalar, got {aval.str_short(False)}: an array of truth values. Use jnp.where(pred, x, y) "
                         "to choose element by element, jnp.any or jnp.all to make one of many, or vmap.")
-    if dtypes.kind_of(aval.dtype) not in "biufc":
+    if dtypes.kind_of(aval.dtype) not in "biuf":
         raise TypeError(f"Pred type must be either boolean or number, got {aval.str_short(False)}.")
     if aval.dtype != np.bool_:
         pred = ne(pred, aval.dtype.type(0))
@@ -378,7 +420,7 @@ def branch_on(index, branches, operands, name: str, names, primitive=None, **ext
             raise TypeError(f"{name}: {names[0]} and {other_name} output must have same type structure, but they differ.\n"
                             + explain_mismatch(out_tree, other.out_tree, root="result",
                                                names=(_called(traced[0], names[0]), _called(other, other_name))))
-    closeds = promote_results([t.closed for t in traced])
+    closeds = [t.closed for t in traced]
     check_results(closeds, traced, out_tree, name, names)
     consts, closeds = join_consts(closeds, [t.consts for t in traced])
     outs = (primitive or cond_p).bind(index, *consts, *leaves, branches=tuple(closeds), **extra)
@@ -387,38 +429,6 @@ def branch_on(index, branches, operands, name: str, names, primitive=None, **ext
 
 def _called(traced, name: str) -> str:
     return f"{name} {described(traced.closed.debug_info)}"
-
-
-def promote_results(closeds) -> list:
-    """The branches with results in common dtypes where weak types (``0``, ``1.0``) stand against others."""
-    columns = list(zip(*(c.out_avals for c in closeds)))
-    targets = []
-    for column in columns:
-        if all(a is column[0] for a in column) or any(a.shape != column[0].shape for a in column):
-            targets.append(None)
-        elif any(a.weak_type for a in column) and not any(dtypes.is_extended(a.dtype) for a in column):
-            dtype, weak = combine(*[(a.dtype, a.weak_type) for a in column])
-            strong = {a.dtype for a in column if not a.weak_type}
-            targets.append((dtype, weak) if not strong or strong == {dtype} else None)
-        else:
-            targets.append(None)
-    if not any(targets):
-        return closeds
-    return [_converted(c, targets) for c in closeds]
-
-
-def _converted(closed: ClosedJaxpr, targets) -> ClosedJaxpr:
-    def run(*flat):
-        return [x if t is None else convert(x, *t) for x, t in zip(eval_closed(closed, *flat), targets)]
-
-    wanted = [a if t is None else (t[0], t[1]) for a, t in zip(closed.out_avals, targets)]
-    if all(t is None or (a.dtype, a.weak_type) == w for a, t, w in zip(closed.out_avals, targets, wanted)):
-        return closed
-    key = "converted", tuple(targets)
-    found = closed.cache.get(key)
-    if found is None:
-        found = closed.cache[key] = trace_to_jaxpr(run, closed.in_avals, closed.debug_info)
-    return found
 
 
 def check_results(closeds, traced, out_tree, name: str, names) -> None:
@@ -433,7 +443,7 @@ def check_results(closeds, traced, out_tree, name: str, names) -> None:
         raise TypeError(f"{name}: {names[0]} and {other_name} output must have identical types, but they differ.\n"
                         + "\n".join(lines) + f"\n{names[0]} is {described(traced[0].closed.debug_info)}, {other_name} is "
                         f"{described(other_traced.closed.debug_info)}. Give both results the same shape and dtype, for example "
-                        "with .astype or jnp.broadcast_to.")
+                        "with .astype or jnp.broadcast_to. See docs/errors/cond-branches.md")
 
 
 def join_consts(closeds, consts_by_branch):

@@ -46,6 +46,9 @@ class custom_vmap(CustomFunction):                          # noqa: N801 (JAX's 
 
     vmap_rule = None
 
+    def __init__(self, fun):
+        super().__init__(fun)
+
     def def_vmap(self, vmap_rule):
         """Set the rule, ``vmap_rule(axis_size, in_batched, *args) -> (out, out_batched)``; works as a decorator.
 
@@ -58,7 +61,7 @@ class custom_vmap(CustomFunction):                          # noqa: N801 (JAX's 
     def __call__(self, *args, **kwargs):
         if self.vmap_rule is None:
             raise AttributeError(f"No batching rule defined for custom_vmap function {describe_function(self.fun)} using def_vmap.")
-        if kwargs:
+        if kwargs or self.fills_in:
             args = positional(self.fun, args, kwargs)
         leaves, avals, tree = flatten_arrays(tuple(args), f"custom_vmap {describe_function(self.fun)}", "argument")
         call, consts, out_tree = trace_function(self.fun, tree, avals, "custom_vmap")
@@ -80,6 +83,10 @@ class FlatRule:
         self.in_tree = in_tree
         self.out_tree = out_tree
         self.n_consts = n_consts
+
+    def primal_flags(self, batched):
+        """Which arguments of the user's function are mapped."""
+        return batched
 
     def __call__(self, axis, batched, values):
         name = describe_function(self.owner.vmap_rule)
@@ -112,6 +119,9 @@ class JVPRule:
         self.n = n
         self.active = active
         self.out_active = out_active
+
+    def primal_flags(self, batched):
+        return self.inner.primal_flags(batched[:self.n])
 
     def __call__(self, axis, batched, values):
         given = iter(zip(values[self.n:], batched[self.n:]))
@@ -169,6 +179,10 @@ class CustomVmap(Primitive):
         values = [x if d is None else move_axis(x, d, 0) for x, d in zip(args, dims)]
         batched = [d is not None for d in dims]
         if not any(batched):                    # only the axis name concerns it
+            program, out_dims = batch_jaxpr(call, dims, axis)
+            return jit_p.bind(*args, **jit_params(program, name="custom_vmap", inline=True)), out_dims
+        if not any(rule.primal_flags(batched)):
+            # Tangents alone are mapped, so the function itself is not.
             program, out_dims = batch_jaxpr(call, dims, axis)
             return jit_p.bind(*args, **jit_params(program, name="custom_vmap", inline=True)), out_dims
         outs, flags = rule(axis, batched, values)

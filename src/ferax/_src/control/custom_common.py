@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from ferax._src.control.tracing_utils import describe_function, flatten_arrays
@@ -114,10 +115,20 @@ def positional(fun, args, kwargs) -> tuple:
             raise TypeError(f"{describe_function(fun)} has no signature, so its arguments must be positional") from None
         return tuple(args)
     bound.apply_defaults()
-    if bound.kwargs:
+    if any(name in kwargs for name in bound.kwargs):        # those left to their defaults are the function's own affair
         raise TypeError(f"keyword arguments could not be resolved to positions: {', '.join(bound.kwargs)} of "
                         f"{describe_function(fun)}. Functions with derivative rules of their own take no keyword-only arguments.")
     return bound.args
+
+
+def has_defaults(fun) -> bool:
+    """Whether a function has arguments that may be left out: its rules get them all."""
+    if type(fun) is FunctionType and not hasattr(fun, "__wrapped__"):
+        return bool(fun.__defaults__)
+    try:
+        return any(p.default is not p.empty and p.kind is not p.KEYWORD_ONLY for p in inspect.signature(fun).parameters.values())
+    except (TypeError, ValueError):             # a builtin without signature
+        return False
 
 
 def nondiff_positions(fun, argnums, argnames) -> tuple[int, ...]:
@@ -127,10 +138,8 @@ def nondiff_positions(fun, argnums, argnames) -> tuple[int, ...]:
     if not argnames and all(i >= 0 for i in argnums):
         return tuple(sorted(set(argnums)))
     parameters = list(inspect.signature(fun).parameters)
-    missing = [name for name in argnames if name not in parameters]
-    if missing:
-        raise ValueError(f"nondiff_argnames {missing} are not arguments of {describe_function(fun)}, which has {parameters}")
-    found = {i + len(parameters) if i < 0 else i for i in argnums} | {parameters.index(name) for name in argnames}
+    found = {i + len(parameters) if i < 0 else i for i in argnums}
+    found |= {parameters.index(name) for name in argnames if name in parameters}
     return tuple(sorted(found))
 
 
@@ -139,6 +148,8 @@ class CustomFunction:
 
     fun: Callable
     __name__: str
+    nondiff_argnums: tuple[int, ...] = ()
+    nondiff_argnames: tuple[str, ...] = ()
 
     def __init__(self, fun, nondiff_argnums=(), nondiff_argnames=()):
         if not callable(fun):
@@ -147,6 +158,7 @@ class CustomFunction:
         self.fun = fun
         self.nondiff_argnums = nondiff_positions(fun, nondiff_argnums, nondiff_argnames)
         self.nondiff_argnames = tuple([nondiff_argnames] if isinstance(nondiff_argnames, str) else nondiff_argnames)
+        self.fills_in = has_defaults(fun)
         self.staged: dict[Any, Any] = {}        # programs already traced, by types and static arguments
 
     def __get__(self, instance, owner=None):

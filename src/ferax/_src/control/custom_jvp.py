@@ -7,7 +7,7 @@ writes a ``custom_jvp_call`` equation that holds both.
 from __future__ import annotations
 
 from ferax._src.control.custom_common import Arguments, CustomFunction, SymbolicZero, positional
-from ferax._src.control.tracing_utils import Remembered, avals_of, describe_function
+from ferax._src.control.tracing_utils import Remembered, avals_of, describe_function, same_type
 from ferax._src.ir.jaxpr import ClosedJaxpr, DebugInfo
 from ferax._src.ops.axes import place_axis
 from ferax._src.ops.convert import as_array
@@ -77,7 +77,7 @@ class custom_jvp(CustomFunction):                           # noqa: N801 (JAX's 
     def __call__(self, *args, **kwargs):
         if self.jvp is None:
             raise AttributeError(f"No JVP defined for custom_jvp function {describe_function(self.fun)} using defjvp.")
-        if kwargs or self.nondiff_argnums:
+        if kwargs or self.fills_in or self.nondiff_argnums:
             args = positional(self.fun, args, kwargs)
         call = CustomJVPCall(self, Arguments("custom_jvp", self.fun, args, self.nondiff_argnums))
         outs = state.trace.custom_jvp(call, call.args.leaves)
@@ -271,7 +271,14 @@ class CustomJVPCallPrimitive(Primitive):
 
     def jvp(self, primals, tangents, *, call_jaxpr, jvp_jaxpr_fun, num_consts, symbolic_zeros):
         refuse_const_tangents("custom_jvp", call_jaxpr, tangents[:num_consts])
-        return jvp_jaxpr_fun.jvp(primals[num_consts:], tangents[num_consts:])
+        outs, out_tangents = jvp_jaxpr_fun.jvp(primals[num_consts:], tangents[num_consts:])
+        for i, (x, aval) in enumerate(zip(outs, call_jaxpr.out_avals)):
+            if not same_type(aval_of(x), aval):
+                raise TypeError(f"Custom JVP rule for function `{call_jaxpr.debug_info.func_name}` must produce a pair (list or tuple of "
+                                "length two) where the first element represents the primal output, of the shapes and dtypes that the "
+                                f"function returns, but result {i} is {aval_of(x).str_short(False)} where the function returns "
+                                f"{aval.str_short(False)}.")
+        return outs, out_tangents
 
     def transpose(self, cts, *args, call_jaxpr, **params):
         return transpose_call(call_jaxpr, cts, args)

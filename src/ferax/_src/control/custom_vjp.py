@@ -12,6 +12,7 @@ import numpy as np
 
 from ferax._src.control.custom_common import Arguments, CustomFunction, SymbolicZero, positional
 from ferax._src.control.custom_jvp import refuse_const_tangents, transpose_call, without_leaves
+from ferax._src.control.remat_opt import call_fwd
 from ferax._src.control.tracing_utils import Remembered, avals_of, describe_function, same_type
 from ferax._src.ir.jaxpr import DebugInfo
 from ferax._src.ops.axes import place_axis
@@ -95,7 +96,7 @@ class custom_vjp(CustomFunction):                           # noqa: N801 (JAX's 
         bwd : callable (*nondiff, residuals, cotangent of the result) -> tuple with a cotangent for each differentiated
             argument; None stands for zero
         symbolic_zeros : give ``fwd`` its arguments as `CustomVJPPrimal`, and ``bwd`` zero cotangents as `SymbolicZero`
-        optimize_remat : accepted; under `checkpoint` residuals that nothing reads are never computed
+        optimize_remat : under `checkpoint`, run the function and not ``fwd`` where the residuals are not needed
         """
         self.fwd = fwd
         self.bwd = bwd
@@ -107,7 +108,7 @@ class custom_vjp(CustomFunction):                           # noqa: N801 (JAX's 
     def __call__(self, *args, **kwargs):
         if self.fwd is None or self.bwd is None:
             raise AttributeError(f"No VJP defined for custom_vjp function {describe_function(self.fun)} using defvjp.")
-        if kwargs or self.nondiff_argnums:
+        if kwargs or self.fills_in or self.nondiff_argnums:
             args = positional(self.fun, args, kwargs)
         call = CustomVJPCall(self, Arguments("custom_vjp", self.fun, args, self.nondiff_argnums))
         outs = state.trace.custom_vjp(call, call.args.leaves)
@@ -139,6 +140,20 @@ class CustomVJPCall:
     def forward(self, primals, active) -> tuple[list, list]:
         """The results and the flat residuals, from ``fwd`` on the current trace."""
         owner, args = self.owner, self.args
+        if not owner.optimize_remat:
+            outs, values = self.run_fwd(primals, active)
+        else:
+            if owner.symbolic_zeros:
+                raise NotImplementedError("remat optimization for custom_vjp does not support symbolic zeros: give defvjp one of "
+                                          "optimize_remat and symbolic_zeros")
+            results = call_fwd(lambda *flat: [x for part in self.run_fwd(flat, active) for x in part], self.fun, primals)
+            n = len(self.linears[tuple(active)].out_avals)
+            outs, values = results[:n], results[n:]
+        return outs, [*values, *primals[args.n_diff:]]
+
+    def run_fwd(self, primals, active) -> tuple[list, list]:
+        """The results and those residuals that are arrays."""
+        owner, args = self.owner, self.args
         flat = list(primals)
         if owner.symbolic_zeros:
             flat[:args.n_diff] = [CustomVJPPrimal(x, bool(a)) for x, a in zip(primals[:args.n_diff], active)]
@@ -161,10 +176,9 @@ class CustomVJPCall:
         is_value = [isinstance(x, (Array, np.ndarray, np.generic, int, float, complex)) for x in leaves]
         others = [None if v else x for x, v in zip(leaves, is_value)]
         values = [x for x, v in zip(leaves, is_value) if v]
-        traced_static = list(primals[args.n_diff:])
         self.linears[tuple(active)] = CustomLinear(
-            owner, args, tuple(active), tuple(avals_of(outs)), tree, res_tree, is_value, others, len(traced_static))
-        return outs, [*values, *traced_static]
+            owner, args, tuple(active), tuple(avals_of(outs)), tree, res_tree, is_value, others, len(primals) - args.n_diff)
+        return outs, values
 
     def linear(self, residuals, active):
         """The linear map that goes with the residuals of `forward`."""

@@ -13,7 +13,7 @@ from ferax._src.ops.axes import place_axis
 from ferax._src.ops.convert import as_array
 from ferax._src.ops.elementwise import neg, sub
 from ferax._src.ops.zeros import instantiate_zeros
-from ferax._src.tracing.core import Primitive, Zero, register, state
+from ferax._src.tracing.core import Array, Primitive, Zero, register, state
 from ferax._src.tracing.evaluate import eval_closed
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.batch import batch_jaxpr
@@ -243,7 +243,7 @@ def custom_root(f, initial_guess, solve, tangent_solve, has_aux: bool = False):
         return outs, [*x_tangents, *(instantiate_zeros(Zero.of(out)) for out in outs[n:])]
 
     outs = root(list(f_consts), list(solve_consts), list(linear_consts), leaves)
-    return tree_unflatten(solution_tree, outs)
+    return tree_unflatten(solution_tree, [x if isinstance(x, Array) else as_array(x) for x in outs])
 
 
 def _like(t, aval):

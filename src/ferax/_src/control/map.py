@@ -9,7 +9,7 @@ from ferax._src.ops.convert import as_array
 from ferax._src.ops.joining import concatenate
 from ferax._src.ops.shape import reshape
 from ferax._src.ops.slicing import slice_in_dim
-from ferax._src.tracing.core import MappedAxis
+from ferax._src.tracing.core import MappedAxis, Tracer
 from ferax._src.transforms.batch import batch_flat
 from ferax._src.types.avals import aval_of
 from ferax._src.types.pytrees import tree_flatten, tree_map, tree_unflatten
@@ -39,11 +39,13 @@ def map(f, xs, *, batch_size: int | None = None):           # noqa: A001 (JAX's 
     >>> map(lambda x: x ** 2, jnp.arange(3))
     Array([0, 1, 4], dtype=int32)
     """
-    if batch_size is None:
+    if batch_size is None or batch_size == 0:
         return scan(lambda _, x: ((), f(x)), (), xs)[1]
-    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size.__index__() < 1:
-        raise ValueError(f"lax.map: batch_size must be a positive integer, got {batch_size!r}")
+    if isinstance(batch_size, (bool, Tracer)) or not hasattr(batch_size, "__index__"):
+        raise TypeError(f"lax.map: batch_size must be a positive integer, got {batch_size!r}")
     batch_size = batch_size.__index__()
+    if batch_size < 0:
+        raise ValueError(f"lax.map: batch_size must be a positive integer, got {batch_size}")
     leaves, avals, tree = flatten_arrays(xs, "map", "xs")
     length = scan_length(xs, avals, None)
     leaves = [as_array(x) for x in leaves]

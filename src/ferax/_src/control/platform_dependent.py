@@ -8,8 +8,6 @@ from ferax._src.control.cond import Cond, branch_on
 from ferax._src.tracing.core import register
 from ferax._src.util.tracebacks import api_boundary
 
-PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
-
 
 class PlatformDependent(Cond):
     """``branches[i]`` where ``platforms[i]`` is the platform lowered for; the last one, of platform None, elsewhere.
@@ -39,15 +37,14 @@ def platform_dependent(*args, default=None, **per_platform):
     ----------
     *args : pytrees of arrays, given to the function
     default : callable for platforms not named, or None
-    **per_platform : callables by platform: ``cpu=``, ``cuda=``, ``rocm=``, ``tpu=``; results of equal types
+    **per_platform : callables by platform: ``cpu=``, ``cuda=``, ``rocm=``, ``tpu=``, or that of a plugin; results of equal types
 
     Returns
     -------
     the result of the function that runs
     """
-    unknown = sorted(set(per_platform) - set(PLATFORMS))
-    if unknown:
-        raise ValueError(f"platform_dependent: unknown platforms {unknown}; the platforms are {PLATFORMS}")
+    if "gpu" in per_platform:
+        raise ValueError("platform_dependent: 'gpu' may be either; use 'cuda' or 'rocm'.")
     branches = dict(per_platform)
     if default is not None:
         branches[None] = default

@@ -9,20 +9,18 @@ that it has seen these computations before, and keep their results after all.
 from __future__ import annotations
 
 import functools
+from operator import is_ as _is
 
 from ferax._src.control import checkpoint_policies
 from ferax._src.control.barrier import barrier_of
-from ferax._src.control.call import jit_p
+from ferax._src.control.call import again_call
 from ferax._src.control.tracing_utils import eqn_like, flatten_arrays, function_name, trace_function
 from ferax._src.ir.dce import dce_closed, keeps_alive
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Var
 from ferax._src.ops.convert import as_array
-from ferax._src.tracing.core import Array, Primitive, Tracer, Zero, register
-from ferax._src.tracing.evaluate import eval_closed
-from ferax._src.tracing.staging import trace_to_jaxpr
+from ferax._src.tracing.core import Array, Primitive, Tracer, Zero, register, remember
 from ferax._src.transforms.batch import batch_jaxpr
 from ferax._src.transforms.jvp import jvp_jaxpr
-from ferax._src.transforms.program import program_p
 from ferax._src.transforms.split import split_jaxpr
 from ferax._src.transforms.transpose import transpose_jaxpr
 from ferax._src.types.avals import ShapedArray
@@ -73,8 +71,10 @@ class Checkpoint(Primitive):
     def partial_eval(self, eqn: Eqn, unknown):
         params = eqn.params
         policy = params["policy"]
-        jaxpr = params["jaxpr"] if policy is None else without_calls(params["jaxpr"])
-        split = split_jaxpr(jaxpr, unknown, saveable=checkpoint_policies.nothing_saveable if policy is None else decision(policy))
+        if policy is None:
+            split = split_jaxpr(params["jaxpr"], unknown, saveable=checkpoint_policies.nothing_saveable)
+        else:
+            split = split_jaxpr(under_policy(params["jaxpr"], policy), unknown, saveable=decision(policy))
         known_vars = [v for v, u in zip(eqn.invars, unknown) if not u]
         known_outs = [v for v, u in zip(eqn.outvars, split.out_unknown) if not u]
         results = [*known_outs, *map(Var, split.known.out_avals[len(known_outs):])]
@@ -85,6 +85,14 @@ class Checkpoint(Primitive):
                           [v for v, u in zip(eqn.outvars, split.out_unknown) if u],
                           dict(params, jaxpr=split.unknown, differentiated=True), split.unknown.effects)
         return eqns, [second], list(split.out_unknown)
+
+    def rematerialize(self, eqn: Eqn, needed, saveable):
+        """Inside of another `checkpoint`: the policy of that one decides what is kept of values that both compute again."""
+        params = eqn.params
+        parts = again_call(eqn, needed, saveable)
+        first = eqn_like(eqn, self, eqn.invars, parts.results, dict(params, jaxpr=parts.split.first), eqn.effects)
+        again = dict(params, jaxpr=parts.split.again, differentiated=True)
+        return [first], [eqn_like(eqn, self, parts.residuals, parts.wanted, again, parts.split.again.effects)]
 
     def dce(self, eqn: Eqn, used):
         if not any(used) and not keeps_alive(eqn):
@@ -100,25 +108,43 @@ remat_p = checkpoint_p
 
 @memoize
 def decision(policy):
-    """A policy as a plain predicate; the same object for the same policy, since it is a cache key."""
-    def keep(primitive, *avals, **params) -> bool:
-        return bool(policy(primitive, *avals, **params))
+    """A policy as `split_jaxpr` takes it: the same object for the same policy, since it is a cache key."""
+    def keep(primitive, *avals, **params):
+        answer = policy(primitive, *avals, **params)
+        return answer if isinstance(answer, checkpoint_policies.Offloadable) else bool(answer)
     return keep
 
 
-def without_calls(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """The program with inner ``jit`` calls written out, so that a policy sees the operations in them."""
-    if not any(eqn.primitive is jit_p for eqn in closed.eqns):
-        return closed
-    found = closed.cache.get("without calls")
-    if found is None:
-        def run(*flat):
-            return eval_closed(ClosedJaxpr(closed.jaxpr.replace(eqns=[
-                eqn.replace(primitive=program_p, params={"jaxpr": without_calls(eqn.params["jaxpr"])})
-                if eqn.primitive is jit_p else eqn for eqn in closed.eqns]), closed.consts), *flat)
+def under_policy(closed: ClosedJaxpr, policy) -> ClosedJaxpr:
+    """A program whose inner `checkpoint` calls, at any depth, have the policy of the one around them.
 
-        found = closed.cache["without calls"] = trace_to_jaxpr(run, closed.in_avals, closed.debug_info)
+    What the outer one keeps is at hand in the backward pass, so no inner one need compute it again.
+    """
+    key = "under policy", policy
+    found = closed.cache.get(key)
+    if found is None:
+        eqns = [_under_policy(eqn, policy) for eqn in closed.eqns]
+        same = all(a is b for a, b in zip(eqns, closed.eqns))
+        found = closed if same else ClosedJaxpr(closed.jaxpr.replace(eqns=eqns), closed.consts)
+        remember(closed.cache, key, found)
     return found
+
+
+def _under_policy(eqn: Eqn, policy) -> Eqn:
+    if not eqn.primitive.holds_jaxprs:
+        return eqn
+    new = {}
+    for name, value in eqn.params.items():
+        if isinstance(value, ClosedJaxpr):
+            new[name] = under_policy(value, policy)
+        elif isinstance(value, tuple) and value and all(isinstance(v, ClosedJaxpr) for v in value):
+            new[name] = tuple([under_policy(v, policy) for v in value])
+    if eqn.primitive is checkpoint_p and eqn.params["policy"] is not policy:
+        new["policy"] = policy
+    elif all(value is eqn.params[name] or isinstance(value, tuple) and all(map(_is, value, eqn.params[name]))
+             for name, value in new.items()):
+        return eqn
+    return eqn.replace(params={**eqn.params, **new})
 
 
 # --- names for policies ---------------------------------------------------------------------------
@@ -237,8 +263,7 @@ def without_static(fun, argnums, argnames, args, kwargs, closures: dict):
 
     try:
         f = closures.setdefault((n, *static.items(), *static_kw.items()), f)
-    except TypeError as error:
-        raise ValueError(f"Non-hashable static arguments were given to a function under checkpoint, {function_name(fun)}. Static "
-                         "arguments must be hashable.") from error
+    except TypeError:                           # a static argument that does not hash: traced anew at each call
+        pass
     return (f, tuple([x for i, x in enumerate(args) if i not in static]),
             {name: x for name, x in kwargs.items() if name not in static_kw})

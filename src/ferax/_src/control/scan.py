@@ -20,7 +20,7 @@ from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.batch import batch_jaxpr
 from ferax._src.transforms.jvp import jvp_jaxpr
 from ferax._src.transforms.program import call_program
-from ferax._src.transforms.split import split_jaxpr
+from ferax._src.transforms.split import rematerialize_jaxpr, split_jaxpr
 from ferax._src.transforms.transpose import backward_pass, transpose_jaxpr
 from ferax._src.types.avals import ShapedArray, aval_of
 from ferax._src.util.lists import split_exactly
@@ -155,6 +155,9 @@ class Scan(Primitive):
 
     def partial_eval(self, eqn: Eqn, unknown):
         return split_scan(self, eqn, unknown)
+
+    def rematerialize(self, eqn: Eqn, needed, saveable):
+        return scan_again(self, eqn, needed, saveable)
 
     def dce(self, eqn: Eqn, used):
         if not any(used) and not keeps_alive(eqn):
@@ -320,6 +323,66 @@ def split_scan(scan: Scan, eqn: Eqn, unknown):
          *(v for v, u in zip(carry, carry_u) if u), *(v for _, v in second_xs), *(v for v, u in zip(xs, x_u) if u)],
         [v for v, u in zip(eqn.outvars, split.out_unknown) if u], new, second_body.effects)
     return eqns, [second], list(split.out_unknown)
+
+
+def scan_again(scan: Scan, eqn: Eqn, needed, saveable):
+    """A scan under `checkpoint`, in two: the loop itself, and one that computes again what is needed of it.
+
+    What the policy saves in a step leaves the first loop as ys and enters the second as xs, or as a constant if it is
+    the same in all steps. The second loop carries again only what its steps read.
+    """
+    params = eqn.params
+    body, num_consts, num_carry, length = params["jaxpr"], params["num_consts"], params["num_carry"], params["length"]
+    n_xs, n_ys = len(eqn.invars) - num_consts - num_carry, len(eqn.outvars) - num_carry
+    carried = range(num_consts, num_consts + num_carry)
+    carry, ys = list(needed[:num_carry]), list(needed[num_carry:])
+    while True:
+        split = rematerialize_jaxpr(body, carry + ys, saveable)
+        read = {i for kind, i in split.residuals if kind == "in"}
+        more = [c or i in read for c, i in zip(carry, carried)]
+        fewer = [y and not kept for y, kept in zip(ys, split.kept[num_carry:])]
+        if more == carry and fewer == ys:
+            break
+        carry, ys = more, fewer
+
+    # A new carry that is saved is stacked, and stands for itself in the second loop.
+    saved_carry = [i for i in range(num_carry) if carry[i] and split.kept[i]]
+    first = with_outputs(split.first, [*split.first.jaxpr.outvars, *(body.jaxpr.outvars[i] for i in saved_carry)])
+    consts, init, xs = split_exactly(eqn.invars, (num_consts, num_carry, n_xs))
+    eqns, (first, first_consts, invariants) = hoist_invariants(eqn, first, consts, num_consts, num_carry + n_ys)
+    stacked = [Var(stacked_aval(aval, length)) for aval in first.out_avals[num_carry + n_ys:]]
+    varying = iter(stacked)
+    extra = [(True, v) if v is not None else (False, next(varying)) for v in invariants]
+    eqns.append(eqn_like(eqn, scan, [*first_consts, *init, *xs], [*eqn.outvars, *stacked],
+                         dict(params, jaxpr=first, num_consts=len(first_consts)), first.effects))
+
+    saved_at = dict(zip(saved_carry, range(len(split.extra_avals), len(extra))))
+    again = split.again.jaxpr
+    inside = dict(zip(split.residuals, again.invars))       # where a residual comes from -> the step's input for it
+    for i in saved_carry:
+        inside.setdefault(("out", i), Var(body.out_avals[i]))
+    new_consts, new_xs = [], []                 # (variable outside, input of the step)
+    for (kind, i), v in inside.items():
+        if kind == "in" and i in carried:
+            continue
+        if kind == "in":
+            (new_consts if i < num_consts else new_xs).append((eqn.invars[i], v))
+        elif kind == "out" and i >= num_carry:
+            new_xs.append((eqn.outvars[i], v))
+        else:
+            is_const, outside = extra[i if kind == "extra" else saved_at[i]]
+            (new_consts if is_const else new_xs).append((outside, v))
+    moving = [i for i in range(num_carry) if carry[i]]
+    carry_ins = [inside.get(("in", carried[i])) or Var(init[i].aval) for i in moving]
+    outs = iter(again.outvars)
+    carry_outs = [inside["out", i] if i in saved_at else next(outs) for i in moving]
+    step = again.replace(invars=[*(v for _, v in new_consts), *carry_ins, *(v for _, v in new_xs)], outvars=[*carry_outs, *outs])
+    new = dict(params, jaxpr=ClosedJaxpr(step, split.again.consts), num_consts=len(new_consts), num_carry=len(moving))
+    second = eqn_like(
+        eqn, scan, [*(v for v, _ in new_consts), *(init[i] for i in moving), *(v for v, _ in new_xs)],
+        [*(eqn.outvars[i] if needed[i] else Var(eqn.outvars[i].aval) for i in moving),
+         *(v for v, y in zip(eqn.outvars[num_carry:], ys) if y)], new, step.effects)
+    return eqns, [second]
 
 
 def hoist_invariants(eqn: Eqn, body: ClosedJaxpr, consts, n_consts: int, n_outs: int):

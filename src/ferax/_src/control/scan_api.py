@@ -11,7 +11,7 @@ from ferax._src.tracing.core import Tracer
 from ferax._src.types.avals import aval_of
 from ferax._src.types.pytrees import (
     keystr, tree_flatten_with_path, tree_map, tree_unflatten, treedef_children, treedef_tuple)
-from ferax._src.util import config
+from ferax._src.util import config, errors
 from ferax._src.util.tracebacks import api_boundary
 
 
@@ -101,12 +101,13 @@ def scan_length(xs, xs_avals, length) -> int:
     sizes = {a.shape[0] for a in xs_avals}
     if length is not None:
         if isinstance(length, Tracer):
-            raise TypeError("scan: `length` must be known while tracing, got a traced value. Use fori_loop or while_loop for "
-                            "a number of steps that is computed, or make the argument static.")
+            raise errors.ConcretizationTypeError(
+                length, "the `length` argument to `scan` must be known while tracing. Use fori_loop or while_loop for a number of steps "
+                "that is computed, or make the argument static.")
         try:
             length = int(length)
-        except (TypeError, ValueError):
-            raise TypeError(f"scan: the `length` argument must be an integer, got {length!r}") from None
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"scan: the `length` argument must be an integer, got {length!r}") from None
         if length < 0:
             raise ValueError(f"scan: the `length` argument must not be negative, got {length}")
         if sizes - {length}:
@@ -129,15 +130,18 @@ def unroll_steps(unroll, length: int) -> int:
     """``unroll`` as a number of steps."""
     if isinstance(unroll, bool):
         return max(length, 1) if unroll else 1
-    if isinstance(unroll, Tracer) or not hasattr(unroll, "__index__") or unroll.__index__() < 1:
-        raise ValueError(f"`unroll` must be a `bool` or a positive `int`, got {unroll!r}.")
-    return unroll.__index__()
+    if isinstance(unroll, Tracer) or not hasattr(unroll, "__index__"):
+        raise TypeError(f"`unroll` must be a `bool` or a positive `int`, got {unroll!r}.")
+    steps = unroll.__index__()
+    if steps < 0:
+        raise ValueError(f"`unroll` must be a `bool` or a positive `int`, got {steps}.")
+    return max(steps, 1)                        # 0 says no more than False does
 
 
 def split_pair(out_tree, f):
     """The structures of the carry and of y, from that of what ``f`` returned."""
     children = treedef_children(out_tree)
-    if len(children) != 2 or out_tree.node_data() is None or out_tree.node_data()[0] not in (tuple, list):
+    if len(children) != 2:
         raise TypeError(f"scan body output must be a pair (carry, y), got {out_tree} from {describe_function(f)}. A body "
                         "without stacked results returns (carry, None).")
     return children

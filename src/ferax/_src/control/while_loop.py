@@ -262,7 +262,7 @@ def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
     lower, upper : integers
     body_fun : callable (i, value) -> value of the same structure, shapes and dtypes
     init_val : pytree of arrays
-    unroll : int or bool; how many steps to write in one turn. The bounds must be known then
+    unroll : int or bool; how many steps to write in one turn. If more than one, the bounds must be known
 
     Returns
     -------
@@ -281,7 +281,7 @@ def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
         raise TypeError("lax.fori_loop: body_fun argument should be callable.")
     lower, upper, index_aval = _bounds(lower, upper)
     static = isinstance(lower, int) and isinstance(upper, int)
-    if unroll is not None and not static:
+    if not static and unroll is not None and unroll_steps(unroll, 2) != 1:
         raise ValueError("fori_loop: can only use `unroll` when the loop bounds are statically known.")
     if config.disable_jit.value:
         value = init_val
@@ -316,6 +316,8 @@ def _bounds(lower, upper):
     """The bounds, as Python ints where their values are known, and the type of the counter."""
     values, avals = [], []
     for name, bound in (("lower", lower), ("upper", upper)):
+        if isinstance(bound, bool):
+            bound = int(bound)
         try:
             aval = aval_of(bound)
         except TypeError:
@@ -329,13 +331,14 @@ def _bounds(lower, upper):
         known = not isinstance(bound, Tracer)
         values.append(int(bound) if known else bound)
         avals.append(aval)
-    if all(isinstance(v, int) for v in values):     # nothing but numbers: the counter is one, too
-        return *values, aval_of(max(values, key=abs))
     strong = {a.dtype for a in avals if not a.weak_type}
+    if not strong and all(isinstance(v, int) for v in values):     # nothing but numbers: the counter is one, too
+        return *values, aval_of(max(values, key=abs))
     if len(strong) > 1:
         raise TypeError("lower and upper arguments to fori_loop must have equal types, got "
                         + " and ".join(a.str_short(False) for a in avals))
-    return *values, ShapedArray((), *combine(*[(a.dtype, a.weak_type) for a in avals]))
+    dtype, _ = combine(*[(a.dtype, a.weak_type) for a in avals])
+    return *values, ShapedArray((), dtype, avals[0].weak_type and avals[0].dtype == dtype)      # it counts on from ``lower``
 
 
 def counting_body(closed: ClosedJaxpr, n_consts: int) -> ClosedJaxpr:

@@ -47,6 +47,11 @@ def capsule(function: Any) -> Any:
     return _new_capsule(address, _CAPSULE_NAME, None)
 
 
+def approx_top_k_size(size: int, rank: int, k: int, recall: float, aggregate: bool, size_override: int) -> int:
+    """How many elements the custom call ``ApproxTopK`` finds along a dimension of ``size``."""
+    return _jax.approx_top_k_reduction_output_size(size, rank, k, recall, aggregate, size_override)[0]
+
+
 def include_dir() -> str:
     """Folder of the FFI headers that native handlers are compiled against."""
     return str(pathlib.Path(jaxlib.__file__).parent / "include")
@@ -71,6 +76,8 @@ def ensure_lapack() -> None:
 
         for name, target, version in lapack.registrations()["cpu"]:
             register(name, target, "cpu", version)
+        for name in lapack.batch_partitionable_targets():
+            register_batch_partitionable(name)
         _lapack.initialize()
         _done.add("lapack")
 
@@ -96,6 +103,8 @@ def ensure_gpu(family: str, platform: str = "CUDA") -> None:
         module = importlib.import_module(f"jaxlib.gpu_{family}")
         for name, target, *version in module.registrations().get(platform, []):
             register(name, target, platform, version[0] if version else 1)
+        for name in module.batch_partitionable_targets() if hasattr(module, "batch_partitionable_targets") else ():
+            register_batch_partitionable(name)
         if family == "solver" and hasattr(module, "initialize_hybrid_kernels"):
             _done.add(f"hybrid:{platform}")  # cuhybrid_* targets are started by ensure_gpu_hybrid
         _done.add(key)

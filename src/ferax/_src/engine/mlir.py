@@ -35,6 +35,8 @@ MLIRError = ir.MLIRError
 #: ``create(name, result_types, operands, attributes or None, None, number of regions, loc, ip) -> Operation``
 create = ir.Operation.create
 
+_NUMPY_DTYPES = frozenset(map(np.dtype, "?bhiqBHIQefdFD"))
+
 _registry = ir.DialectRegistry()
 _jax_mlir_ext.register_dialects(_registry)
 _thread_pool = ir.ThreadPool()  # shared by all contexts, which do not keep it alive themselves
@@ -360,6 +362,16 @@ class Workbench(DialectAttributes):
         block = function.regions[0].blocks.append(*inputs, arg_locs=[self.unknown] * len(inputs))
         return function, block
 
+    def remember_function(self, key: Any, function: Any, result_type: Any) -> tuple:
+        """Keeps a copy of a function for further modules, under ``memo[key]``: (the copy, the type of its result)."""
+        found = self.memo[key] = (function.clone(), result_type)
+        return found
+
+    def copy_function(self, function: Any, module: Any, name: str) -> None:
+        """A copy of a remembered function in ``module``."""
+        copy = function.clone(ir.InsertionPoint(module.body))
+        copy.attributes["sym_name"] = ir.StringAttr.get(name, self.context)
+
     def new_mesh(
         self, module: Any, name: str, axes: Sequence[tuple[str, int]], device_order: Sequence[int]
     ) -> None:
@@ -386,9 +398,21 @@ class Workbench(DialectAttributes):
             function.attributes["res_attrs"] = self.array([self.dictionary(d) for d in result_attributes])
 
 
+def constant_number(value: Any) -> float | None:
+    """The number that a value is, if it is a float constant of 32 or 64 bits without dimensions."""
+    owner = value.owner
+    if isinstance(owner, ir.Block) or owner.name != "stablehlo.constant":
+        return None
+    attribute = owner.attributes["value"]
+    type_ = attribute.type
+    if type_.rank or not isinstance(type_.element_type, (ir.F32Type, ir.F64Type)):
+        return None
+    return attribute[0]
+
+
 def _plain_bits(value: np.ndarray) -> np.ndarray:
     """An array whose buffer MLIR can read: ml_dtypes as unsigned integers of the same width, which hold the bits."""
-    if value.dtype.isbuiltin == 1:
+    if value.dtype in _NUMPY_DTYPES:  # not `isbuiltin`: it is 0 of dtypes that were pickled
         return value
     return value.view(np.uint16 if value.dtype.itemsize == 2 else np.uint8)
 

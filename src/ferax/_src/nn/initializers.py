@@ -35,11 +35,12 @@ class Initializer(Protocol):
         raise NotImplementedError
 
 
-def _dtype(dtype):
+def initializer_dtype(dtype):
+    """The dtype that an initializer was asked for, by default the default float."""
     return dtypes.default_float_dtype() if dtype is None else dtypes.check_user_dtype(dtype, "initializer")
 
 
-def _scaled(x, factor):
+def scaled(x, factor):
     """``x`` times a number, rounded to the dtype of ``x`` first."""
     with np.errstate(all="ignore"):
         return mul(x, np.asarray(factor).astype(x.dtype)[()])
@@ -59,7 +60,7 @@ def zeros(key, shape, dtype=None, out_sharding=None):
     -------
     array
     """
-    return fills.zeros(shape, _dtype(dtype), out_sharding=out_sharding)
+    return fills.zeros(shape, initializer_dtype(dtype), out_sharding=out_sharding)
 
 
 def ones(key, shape, dtype=None, out_sharding=None):
@@ -73,7 +74,7 @@ def ones(key, shape, dtype=None, out_sharding=None):
     -------
     array
     """
-    return fills.ones(shape, _dtype(dtype), out_sharding=out_sharding)
+    return fills.ones(shape, initializer_dtype(dtype), out_sharding=out_sharding)
 
 
 def constant(value, dtype=None) -> Initializer:
@@ -89,7 +90,7 @@ def constant(value, dtype=None) -> Initializer:
     initializer
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
-        return fills.full(shape, value, dtype=_dtype(dtype), out_sharding=out_sharding)
+        return fills.full(shape, value, dtype=initializer_dtype(dtype), out_sharding=out_sharding)
     return init
 
 
@@ -106,7 +107,7 @@ def uniform(scale=1e-2, dtype=None) -> Initializer:
     initializer
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
-        return _scaled(random_uniform(key, shape, _dtype(dtype), out_sharding=out_sharding), scale)
+        return scaled(random_uniform(key, shape, initializer_dtype(dtype), out_sharding=out_sharding), scale)
     return init
 
 
@@ -123,7 +124,7 @@ def normal(stddev=1e-2, dtype=None) -> Initializer:
     initializer
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
-        return _scaled(random_normal(key, shape, _dtype(dtype), out_sharding=out_sharding), stddev)
+        return scaled(random_normal(key, shape, initializer_dtype(dtype), out_sharding=out_sharding), stddev)
     return init
 
 
@@ -141,7 +142,7 @@ def truncated_normal(stddev=1e-2, dtype=None, lower=-2.0, upper=2.0) -> Initiali
     initializer
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
-        return _scaled(random_truncated_normal(key, lower, upper, shape, _dtype(dtype), out_sharding=out_sharding), stddev)
+        return scaled(random_truncated_normal(key, lower, upper, shape, initializer_dtype(dtype), out_sharding=out_sharding), stddev)
     return init
 
 
@@ -193,7 +194,7 @@ def variance_scaling(scale, mode, distribution, in_axis: int | Sequence[int] = -
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
         shape = canonical_shape(shape)
-        dtype = _dtype(dtype)
+        dtype = initializer_dtype(dtype)
         fan_in, fan_out = _fans(shape, in_axis, out_axis, batch_axis)
         if mode == "fan_in":
             n = fan_in
@@ -211,16 +212,16 @@ def variance_scaling(scale, mode, distribution, in_axis: int | Sequence[int] = -
         if distribution == "truncated_normal":
             if is_real:
                 x = random_truncated_normal(key, -2, 2, shape, dtype, out_sharding=out_sharding)
-                return _scaled(x, stddev / variance.dtype.type(_TRUNCATED_STDDEV))
+                return scaled(x, stddev / variance.dtype.type(_TRUNCATED_STDDEV))
             x = _on_disk(key, shape, dtype, lambda u: sqrt(neg(log(sub(1, mul(u, 1 - math.exp(-4)))))))
-            return _scaled(x, stddev / variance.dtype.type(_TRUNCATED_COMPLEX_STDDEV))
+            return scaled(x, stddev / variance.dtype.type(_TRUNCATED_COMPLEX_STDDEV))
         if distribution == "normal":
-            return _scaled(random_normal(key, shape, dtype, out_sharding=out_sharding), stddev)
+            return scaled(random_normal(key, shape, dtype, out_sharding=out_sharding), stddev)
         if distribution == "uniform":
             if is_real:
                 x = random_uniform(key, shape, dtype, -1, out_sharding=out_sharding)
-                return _scaled(x, np.sqrt(variance.dtype.type(3) * variance))
-            return _scaled(_on_disk(key, shape, dtype, lambda u: sqrt(mul(u, 2))), stddev)
+                return scaled(x, np.sqrt(variance.dtype.type(3) * variance))
+            return scaled(_on_disk(key, shape, dtype, lambda u: sqrt(mul(u, 2))), stddev)
         raise ValueError(f"invalid distribution for variance scaling initializer: {distribution}")
     return init
 

@@ -12,13 +12,15 @@ import warnings
 
 import numpy as np
 
+from ferax._src.api.vmap import vmap
 from ferax._src.numpy import util
 from ferax._src.numpy.arithmetic import add, maximum, minimum, multiply, subtract
+from ferax._src.numpy.creation import asarray
 from ferax._src.numpy.division import true_divide
 from ferax._src.numpy.fills import ones_like
 from ferax._src.numpy.index_parsing import out_of_bounds, parse
 from ferax._src.numpy.indexing import (
-    CLIP, FILL, apply_index, position, positions_as_operands, same_dtype, take_index, windows, within_bounds)
+    CLIP, FILL, apply_index, indexes_nothing, position, positions_as_operands, same_dtype, take_index, windows, within_bounds)
 from ferax._src.numpy.places import put, sharding_for
 from ferax._src.numpy.powers import power
 from ferax._src.ops import scatter as ops
@@ -167,6 +169,8 @@ class IndexUpdateRef:
 
     def apply(self, func, *, indices_are_sorted=False, unique_indices=False, mode=None, wrap_negative_indices=True):
         """``x[index] = func(x[index])``, element by element, as a new array; again for elements met several times."""
+        if not callable(func):
+            raise TypeError(f"at[...].apply: func must be callable, got {func!r} of type {type(func).__name__}")
         return update(self.array, self.index, func, 0, indices_are_sorted=indices_are_sorted, unique_indices=unique_indices,
                       mode=mode, wrap=wrap_negative_indices)
 
@@ -183,17 +187,16 @@ def update(x, index, how, values, *, indices_are_sorted=False, unique_indices=Fa
     mode, indices_are_sorted, unique_indices, wrap : see `IndexUpdateHelper`
     """
     mode = FILL if mode is None else GatherScatterMode.from_any(mode)
-    name = how if isinstance(how, str) else "apply"
-    if isinstance(values, (list, tuple)) or not util.is_arraylike(values):
-        util.check_arraylike(f"jnp.ndarray.at[...].{name}", values)
-    values = _fitting(util.operand(values), x)
+    if not callable(how):
+        values = _fitting(util.operand(values) if util.is_arraylike(values) else asarray(values), x)
     masked = _single_mask(x, index, values)
     if masked is not None:
         return _masked(x, masked, values, how=how)
     parsed = parse(x.aval.shape, index, wrap=wrap)
     entries, operands = parsed.entries, parsed.operands
-    if mode is not FILL:
-        entries = within_bounds(parsed)
+    if mode is not FILL or 0 in parsed.shape:
+        bounded = within_bounds(parsed)         # raises the error for an integer that is for an empty dimension
+        entries = bounded if mode is not FILL else entries
     program = _apply_update
     if state.trace is eval_trace and isinstance(x, ArrayImpl) and not callable(how):
         program = _update_program
@@ -242,8 +245,17 @@ def _masked(x, mask, values, *, how):
 
 
 def _masked_apply(x, mask, func):
-    new = func(x)
-    return _masked_update(x, mask, new, how="set")
+    return _masked_update(x, mask, _each(func, x), how="set")
+
+
+def _each(func, x):
+    """``func`` of each element."""
+    def of_one(element):
+        y = util.as_array(func(element))
+        if y.shape:
+            raise ValueError(f"at[...].apply: func must give a scalar for a scalar, got a result of shape {y.shape}")
+        return y
+    return reshape(vmap(of_one)(reshape(x, (x.size,))), x.shape) if x.shape else of_one(x)
 
 
 @fused(static=("how",))
@@ -253,6 +265,9 @@ def _masked_update(x, mask, values, *, how):
     shape, ndim = x.shape, mask.ndim
     if mask.shape != shape:
         mask = broadcast_in_dim(mask, shape, tuple(range(ndim)))
+    given = util.shape_of(new)
+    if not _fits(given, shape):
+        raise ValueError(f"at[mask].{how}: values of shape {given} cannot be broadcast to the shape {shape} of the array")
     new = util.broadcast_to(util.cast(new, dtype), shape)
     (out,) = select_n_p.bind(mask, util.cast(x, dtype), new)
     return _as_before(out, x)
@@ -270,12 +285,16 @@ def _apply_update(x, values, *operands, how, entries, together, expand, mode, in
     if expand:
         x = expand_dims(x, expand)
     w = windows(x.shape, entries, operands, together, wrap)
-    if 0 in w.shape:
+    if 0 in w.shape or indexes_nothing(x.shape, entries) is not None:
         return original
-    dtype = dtypes.promoted(x, values)[0]
-    x = util.cast(x, dtype)
-    values = _shaped(util.cast(values, dtype), w, how)
-    function, scatter = _UPDATES[how] if isinstance(how, str) else (lambda old, new: how(old), None)
+    if callable(how):
+        dtype, values = x.dtype, None
+        update_shape = tuple([n for i, n in enumerate(w.shape) if i not in w.new])
+    else:
+        dtype = dtypes.promoted(x, values)[0]
+        x = util.cast(x, dtype)
+        values = _shaped(util.cast(values, dtype), w, how)
+    function, scatter = _UPDATES[how] if isinstance(how, str) else (lambda old, new: _each(how, old), None)
     starts = _one_window(x.shape, entries, operands, mode, wrap) if w.distinct and not w.indices.shape[:-1] else None
     if starts is not None:
         if how != "set":
@@ -289,7 +308,7 @@ def _apply_update(x, values, *operands, how, entries, together, expand, mode, in
                         mode=mode)
         numbers = scatter_numbers(w.numbers)
         if scatter is None:
-            out = ops.scatter_apply(x, w.indices, how, numbers, update_shape=values.shape, **promises)
+            out = ops.scatter_apply(x, w.indices, how, numbers, update_shape=update_shape, **promises)
         elif dtype == dtypes.bool_ and how in _OF_TRUTH:
             out = _of_truth(x, w.indices, values, numbers, how, promises)
         else:
@@ -303,6 +322,11 @@ _update_program = fused(_apply_update, static=("how", "entries", "together", "ex
                                                "unique_indices", "wrap"))
 
 
+def _fits(shape, wanted) -> bool:
+    """Whether a shape broadcasts to another."""
+    return len(shape) <= len(wanted) and all([n in (1, m) for n, m in zip(reversed(shape), reversed(wanted))])
+
+
 def _without_new(entries):
     return tuple([e for e in entries if e[0] != "new"])
 
@@ -310,12 +334,9 @@ def _without_new(entries):
 def _shaped(values, w, how):
     """Values in the shape of what is updated, without the dimensions that None put in."""
     given = util.shape_of(values)
-    try:
-        if util.broadcast_shapes(given, w.shape) != w.shape:
-            raise ValueError
-    except ValueError:
-        raise ValueError(f"at[...].{how if isinstance(how, str) else 'apply'}: values of shape {given} cannot be broadcast to "
-                         f"the shape {w.shape} of the elements at the index") from None
+    if not _fits(given, w.shape):
+        raise ValueError(f"at[...].{how}: values of shape {given} cannot be broadcast to "
+                         f"the shape {w.shape} of the elements at the index")
     values = util.broadcast_to(values, w.shape)
     return squeeze(values, w.new) if w.new else values
 

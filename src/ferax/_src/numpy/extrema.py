@@ -9,7 +9,7 @@ from ferax._src.numpy.fusing import one_array_with
 from ferax._src.numpy.nan_reductions import is_inexact, isnan
 from ferax._src.numpy.reductions import reject_out
 from ferax._src.numpy.util import choose, const, ensure_arraylike
-from ferax._src.ops import reduce as ops_reduce
+from ferax._src.ops import arg_extrema
 from ferax._src.ops.broadcasting import expand_dims
 from ferax._src.ops.shape import reshape
 from ferax._src.ops.static import normalize_axis
@@ -26,7 +26,7 @@ def _arg_extreme(a, how):
         a, axis, kept = reshape(a, (a.size,)), 0, tuple(range(ndim))
     else:
         kept = (axis,)
-    out = getattr(ops_reduce, name)(a, axis, dtypes.default_int_dtype())
+    out = getattr(arg_extrema, name)(a, axis, dtypes.default_int_dtype())
     return expand_dims(out, kept) if keepdims else out
 
 

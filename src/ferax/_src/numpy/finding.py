@@ -57,7 +57,10 @@ def nonzero(a, *, size=None, fill_value=None):
         return _all_of_them(a)
     if isinstance(size, Tracer):
         raise errors.ConcretizationTypeError(size, "The size argument of jnp.nonzero must be static")
-    return _some_of_them(a, *fills, size=operator.index(size))
+    size = operator.index(size)
+    if size < 0:
+        raise TypeError(f"nonzero: size must not be negative, got {size}")
+    return _some_of_them(a, *fills, size=size)
 
 
 def _fill_values(fill_value, ndim: int) -> list:

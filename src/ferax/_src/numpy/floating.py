@@ -231,7 +231,7 @@ def _ldexp(x, e):
                          "must be real, the second integer")
     x = util.as_array(util.promote_dtypes_inexact(x)[0])
     x = convert(x, x.dtype)
-    x, e = util.broadcast_all("ldexp", x, util.cast(e, x.dtype))
+    x, e = util.broadcast_all("ldexp", *util.promote_shapes("ldexp", x, util.cast(e, x.dtype)))
     mantissa, own = _split(x)
     info = dtypes.finfo(x.dtype)
     limit = float(2 * (info.maxexp - int(info.minexp)))

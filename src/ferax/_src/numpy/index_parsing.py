@@ -50,7 +50,7 @@ def parse(shape: tuple[int, ...], index, *, wrap: bool = True) -> ParsedIndex:
     Raises
     ------
     IndexError : for too many indices, several ellipses, masks of a wrong shape, or something that is no index.
-    TypeError : for lists, strings and arrays that are neither integer nor boolean.
+    TypeError : for lists, strings, slices and arrays that are neither integer nor boolean.
     NonConcreteBooleanIndexError : for a mask that is a tracer.
     """
     if type(index) is not tuple:
@@ -208,7 +208,7 @@ def _bounds(item: slice, size: int, position: int) -> tuple[int, int, int]:
     try:
         start, stop, step = item.indices(size)
     except TypeError:
-        raise IndexError(f"Slice entries must be static integers. Got {item} at position {position}") from None
+        raise TypeError(f"Slice entries must be integers or None. Got {item} at position {position}") from None
     return start, len(range(start, stop, step)), step
 
 

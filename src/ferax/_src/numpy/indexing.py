@@ -29,13 +29,13 @@ from ferax._src.ops.joining import concatenate
 from ferax._src.ops.select import select_n
 from ferax._src.ops.shape import rev, reshape_p, squeeze_p
 from ferax._src.ops.slicing import slice_p
-from ferax._src.ops.zeros import full
+from ferax._src.ops.zeros import zeros
 from ferax._src.runtime import transfer
 from ferax._src.runtime.array import ArrayImpl
 from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Array, eval_trace, state
 from ferax._src.types import dtypes
-from ferax._src.types.avals import aval_of
+from ferax._src.types.avals import ShapedArray, aval_of
 from ferax._src.util import config
 from ferax._src.util.tracebacks import filter_at_exit
 
@@ -95,10 +95,10 @@ def take_index(x, index, *, mode=None, fill_value=None, indices_are_sorted=False
             raise error
     if fill_value is not None:
         fill_value = _fill_number(fill_value)
-    if mode is not FILL:
-        entries = within_bounds(parsed)
-    else:
-        entries = parsed.entries
+    entries = parsed.entries
+    if mode is not FILL or 0 in parsed.shape:
+        bounded = within_bounds(parsed)         # raises the error for an integer that is for an empty dimension
+        entries = bounded if mode is not FILL else entries
     if state.trace is not eval_trace or not isinstance(x, ArrayImpl):
         return apply_index(x, *parsed.operands, entries=entries, together=parsed.together, expand=parsed.expand, mode=mode,
                            fill_value=fill_value, indices_are_sorted=indices_are_sorted, unique_indices=unique_indices,
@@ -119,10 +119,12 @@ def take_index(x, index, *, mode=None, fill_value=None, indices_are_sorted=False
 
 def _fill_number(value):
     """A fill value as a Python number: it is part of the program."""
-    if isinstance(value, Array) or isinstance(value, (np.ndarray, np.generic)):
+    if isinstance(value, (Array, np.ndarray, np.generic)):
         if value.ndim:
-            raise ValueError("fill_value argument to indexed get() must be a scalar")
+            raise ValueError(f"fill_value argument to indexed get() must be a scalar, got an array of shape {value.shape}")
         return value.item()
+    if not isinstance(value, (bool, int, float, complex)):
+        raise TypeError(f"fill_value argument to indexed get() must be a number, got {value!r} of type {type(value).__name__}")
     return value
 
 
@@ -305,8 +307,10 @@ def position(i, size: int, wrap: bool):
     """Positions as integers of 32 bits (64 for huge dimensions), with negative ones counted from the end."""
     dtype = index_dtype((size,))
     if not isinstance(i, Array):
-        i = np.asarray(i).astype(dtype, copy=False)
-        return np.where(i < 0, i + size, i).astype(dtype, copy=False) if wrap else i
+        i = np.asarray(i)
+        signed = dtypes.kind_of(i.dtype) == "i"
+        i = i.astype(dtype, copy=False)
+        return np.where(i < 0, i + size, i).astype(dtype, copy=False) if wrap and signed else i
     aval = i.aval
     signed = dtypes.kind_of(aval.dtype) == "i"
     if aval.dtype != dtype:
@@ -343,7 +347,7 @@ def windows(shape, entries, operands, together: bool, wrap: bool) -> Windows:
         if kind == "new":
             continue
         if kind in ("scalar", "array", "at"):
-            if not shape[axis] and (kind != "array" or 0 not in util.shape_of(operands[0])):
+            if not shape[axis] and kind != "array":
                 raise empty_axis(axis)
             positions[k] = position(next(given), shape[axis], wrap and kind != "at")
         elif kind == "int":
@@ -425,10 +429,24 @@ def _index_vectors(parts, batch: tuple[int, ...], dtype):
     return columns[0] if len(columns) == 1 else concatenate(columns, len(batch))
 
 
+def indexes_nothing(shape, entries) -> int | None:
+    """The axis of size 0 that an index array is for, if there is one."""
+    axis = 0
+    for entry in entries:
+        if entry[0] == "array" and not shape[axis]:
+            return axis
+        axis += entry[0] != "new"
+    return None
+
+
 def _gathered(x, entries, operands, together, mode, fill_value, indices_are_sorted, unique_indices, wrap):
     w = windows(x.shape, entries, operands, together, wrap)
-    if 0 in w.shape:
-        return full(w.shape, 0, x.dtype)
+    aval = x.aval
+    if 0 in w.shape and not dtypes.is_extended(aval.dtype):
+        return zeros(ShapedArray(w.shape, aval.dtype, aval.weak_type))
+    axis = indexes_nothing(aval.shape, entries)
+    if axis is not None and 0 not in w.indices.shape:
+        raise empty_axis(axis)
     y = gather(x, w.indices, w.numbers, w.sizes, mode=mode, fill_value=fill_value,
                unique_indices=unique_indices or w.distinct, indices_are_sorted=indices_are_sorted or w.distinct)
     return expand_dims(y, w.new) if w.new else y

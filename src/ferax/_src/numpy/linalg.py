@@ -1,151 +1,10 @@
-"""Linear algebra that needs no decomposition: norms, and the products under the names of ``numpy.linalg``."""
+"""Linear algebra that needs no decomposition: products and parts of matrices, under the names of ``numpy.linalg``."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from ferax._src.numpy import matrices, products, reductions
-from ferax._src.numpy.arithmetic import abs as jnp_abs
-from ferax._src.numpy.manipulation import index_tuple
+from ferax._src.numpy import matrices, products
 from ferax._src.numpy.manipulation import matrix_transpose as _matrix_transpose
-from ferax._src.numpy.util import cast, const, ensure_arraylike, promote_dtypes_inexact
-from ferax._src.ops.compare import ne
-from ferax._src.ops.elementwise import add, mul, pow as ops_pow, sqrt, square
-from ferax._src.ops.elementwise_complex import imag, real
-from ferax._src.ops.static import normalize_axes
-from ferax._src.runtime.fused import fused
-from ferax._src.types import dtypes
-
-
-def _squares(x):
-    """The squared absolute value of each element."""
-    if dtypes.kind_of(x.dtype) == "c":
-        return add(square(real(x)), square(imag(x)))
-    return mul(x, x)
-
-
-def _vector_norm(x, axes, keepdims, ord):
-    if ord is None or ord == 2:
-        return sqrt(reductions.sum(_squares(x), axes, keepdims=keepdims))
-    if isinstance(ord, str):
-        hint = {"inf": " Use jax.numpy.inf instead.", "-inf": " Use -jax.numpy.inf instead."}.get(ord, "")
-        raise ValueError(f"Invalid order '{ord}' for vector norm.{hint}")
-    if ord == 0:
-        return reductions.sum(ne(x, cast(0, x.dtype)), axes, dtype=dtypes.to_floating_dtype(x.dtype), keepdims=keepdims)
-    size = jnp_abs(x)
-    if ord == np.inf:
-        return reductions.max(size, axes, keepdims=keepdims, initial=0)
-    if ord == -np.inf:
-        return reductions.min(size, axes, keepdims=keepdims)
-    if ord == 1:
-        return reductions.sum(size, axes, keepdims=keepdims)
-    total = reductions.sum(ops_pow(size, const(size, ord)), axes, keepdims=keepdims)
-    return ops_pow(total, const(total, 1.0 / ord))
-
-
-def _matrix_norm(x, axes, keepdims, ord):
-    rows, columns = axes
-    if ord is None or ord in ("f", "fro"):
-        return sqrt(reductions.sum(_squares(x), axes, keepdims=keepdims))
-    if ord in (1, -1, np.inf, -np.inf):
-        first, second = (rows, columns) if ord in (1, -1) else (columns, rows)
-        sums = reductions.sum(jnp_abs(x), first, keepdims=keepdims)
-        second -= not keepdims and second > first
-        if ord > 0:
-            return reductions.max(sums, second, keepdims=keepdims, initial=0)
-        return reductions.min(sums, second, keepdims=keepdims)
-    if ord in ("nuc", 2, -2):
-        raise NotImplementedError(f"norm: ord={ord!r} needs the singular values, which are not there yet; 'fro', 1, -1, inf "
-                                  "and -inf are")
-    raise ValueError(f"Invalid order '{ord}' for matrix norm.")
-
-
-@fused(static=("axes", "keepdims", "ord"))
-def _norm(x, *, axes, keepdims, ord):
-    (x,) = promote_dtypes_inexact(x)
-    if axes is None:
-        return sqrt(reductions.sum(_squares(x), keepdims=keepdims))
-    if len(axes) == 1:
-        return _vector_norm(x, axes, keepdims, ord)
-    return _matrix_norm(x, axes, keepdims, ord)
-
-
-def norm(x, ord=None, axis=None, keepdims=False):  # noqa: A002
-    """Norm of vectors or matrices.
-
-    Parameters
-    ----------
-    x : array-like
-    ord : for vectors a number or inf, for matrices "fro", 1, -1, inf or -inf; None: the square root of the sum of squares
-    axis : int for vectors along it, pair of int for matrices in their plane; None for all of ``x``
-    keepdims : whether the axes stay, with size 1
-
-    Returns
-    -------
-    array of real numbers
-
-    References
-    ----------
-    ``numpy.linalg.norm``
-    """
-    x = ensure_arraylike("jnp.linalg.norm", x)
-    if axis is None:
-        axes = None if ord is None else tuple(range(x.ndim))
-    else:
-        axes = normalize_axes(index_tuple(axis), x.ndim)
-    if axes is not None and len(axes) not in (1, 2):
-        raise ValueError(f"Improper number of axes for norm: {axis=}. Pass one axis to compute a vector-norm, or two axes to "
-                         "compute a matrix-norm.")
-    return _norm(x, axes=axes, keepdims=bool(keepdims), ord=ord)
-
-
-@fused(static=("axes", "keepdims", "ord"))
-def _norm_of_vectors(x, *, axes, keepdims, ord):
-    (x,) = promote_dtypes_inexact(x)
-    return _vector_norm(x, axes, keepdims, ord)
-
-
-def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):  # noqa: A002
-    """Norm of vectors, as the array API standard has it.
-
-    Parameters
-    ----------
-    x : array-like
-    axis : int, tuple of int, or None for all axes: the vectors are made of all elements along them
-    keepdims : whether the axes stay, with size 1
-    ord : number or inf
-
-    Returns
-    -------
-    array of real numbers
-
-    References
-    ----------
-    ``numpy.linalg.vector_norm``
-    """
-    x = ensure_arraylike("jnp.linalg.vector_norm", x)
-    axes = normalize_axes(None if axis is None else index_tuple(axis), x.ndim)
-    return _norm_of_vectors(x, axes=axes, keepdims=bool(keepdims), ord=ord)
-
-
-def matrix_norm(x, /, *, keepdims=False, ord="fro"):  # noqa: A002
-    """Norm of matrices in the last two dimensions, as the array API standard has it.
-
-    Parameters
-    ----------
-    x : array-like of at least two dimensions
-    keepdims : whether the two stay, with size 1
-    ord : as of `norm`
-
-    Returns
-    -------
-    array of real numbers
-
-    References
-    ----------
-    ``numpy.linalg.matrix_norm``
-    """
-    return norm(x, ord=ord, axis=(-2, -1), keepdims=keepdims)
+from ferax._src.numpy.util import ensure_arraylike
 
 
 def matrix_transpose(x, /):
@@ -232,6 +91,9 @@ def multi_dot(arrays, *, precision=None):
     for i, a in enumerate(arrays):
         if a.ndim != 2 and not (a.ndim == 1 and i in (0, n - 1)):
             raise ValueError(f"multi_dot: array {i} must be a matrix, or a vector if it is first or last; got shape {a.shape}")
+        if i and arrays[i - 1].shape[-1] != a.shape[0]:
+            raise ValueError(f"multi_dot: the last dimension of each array must match the first one of the next; got shapes "
+                             f"{[x.shape for x in arrays]}")
     sizes = [arrays[0].shape[0] if arrays[0].ndim == 2 else 1,
              *[a.shape[0] for a in arrays[1:]],
              arrays[-1].shape[-1] if arrays[-1].ndim == 2 else 1]

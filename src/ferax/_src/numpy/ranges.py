@@ -225,7 +225,7 @@ def _geomspace(start, stop, *, num, endpoint, dtype, axis):
     working = dtypes.to_inexact_dtype(dtype)
     start, stop = [convert(x, working) for x in (start, stop)]
     sign = ops.sign(start)
-    start, stop, sign = util.broadcast_all("geomspace", start, stop, sign)
+    start, stop, sign = util.broadcast_all("geomspace", *util.promote_shapes("geomspace", start, stop, sign))
     logs = [ops.mul(ops.log(ops.div(x, sign)), util.const(x, 1 / math.log(10))) for x in (start, stop)]
     out = ops.mul(*util.promote_shapes("geomspace", sign, _logspace(
         *logs, 10.0, num=num, endpoint=endpoint, dtype=working, axis=0)))
@@ -361,14 +361,14 @@ class _Grid:
 
     def __getitem__(self, key):
         if isinstance(key, slice):
-            return _slice_points(key, self.name)
-        axes = [_slice_points(k, self.name) for k in key]
+            return slice_points(key, self.name)
+        axes = [slice_points(k, self.name) for k in key]
         axes = util.promote_dtypes(*axes) if len(axes) > 1 else axes
         grids = meshgrid(*axes, indexing="ij", sparse=self.sparse)
         return grids if self.sparse else stack(grids, 0)
 
 
-def _slice_points(key: slice, name: str):
+def slice_points(key: slice, name: str):
     if any([isinstance(v, Tracer) for v in (key.start, key.stop, key.step)]):
         raise errors.ConcretizationTypeError(next(v for v in (key.start, key.stop, key.step) if isinstance(v, Tracer)),
                                              f"slices of jnp.{name} must be known while tracing")

@@ -32,6 +32,7 @@ def _number_like(value, aval):
 
 @fused
 def _where(condition, x, y):
+    util.check_broadcast("where", condition, x, y)
     return choose(condition, x, y)
 
 
@@ -73,8 +74,8 @@ def where(condition, x=None, y=None, /, *, size=None, fill_value=None):
         if size is not None or fill_value is not None:
             raise ValueError("size and fill_value arguments cannot be used in three-term where function.")
         if x is None or y is None:
-            raise ValueError("Either both or neither of the x and y arguments should be provided to jax.numpy.where, "
-                             f"got {x} and {y}.")
+            raise TypeError("Either both or neither of the x and y arguments should be provided to jax.numpy.where, "
+                            f"got {x} and {y}.")
         check_arraylike("where", condition, x, y)
         return _where(operand(condition), operand(x), operand(y))
     except Exception as e:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ferax._src.numpy.gathering import add_at, take_along
+from ferax._src.numpy.histograms import search
 from ferax._src.numpy.joining import concatenate
 from ferax._src.numpy.manipulation import moveaxis
 from ferax._src.numpy.nan_reductions import is_inexact, isnan
@@ -23,6 +24,7 @@ from ferax._src.ops.broadcasting import expand_dims
 from ferax._src.ops.compare import eq, le, ne
 from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.cumulative import cumsum
+from ferax._src.ops.elementwise import min as minimum
 from ferax._src.ops.elementwise import sub
 from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_not
 from ferax._src.ops.reduce import reduce_or
@@ -36,12 +38,14 @@ from ferax._src.tracing.core import Array, Tracer
 from ferax._src.types import dtypes
 from ferax._src.util import errors
 
+_COMPARE_ALL = 64       # up to so many, comparing with each is quicker than sorting and searching
+
 _HINT = ("To make jnp.unique() compatible with JIT and other transforms, you can specify a concrete value for the size "
          "argument, which will determine the output size.")
 
 
 @fused(static=("axis", "equal_nan"))
-def _sorted(a, *, axis, equal_nan):
+def sorted_unique(a, *, axis, equal_nan):
     """The slices along the axis sorted, whether each is the first of its kind, and where it came from."""
     rows = moveaxis(a, axis, 0)
     n, width = rows.shape[0], math.prod(rows.shape[1:])
@@ -119,7 +123,7 @@ def unique(ar, return_index=False, return_inverse=False, return_counts=False, ax
     where = 0 if axis is None else normalize_axis(axis, a.ndim)
     if not a.shape[where] and size and fill_value is None:
         raise ValueError("jnp.unique: for zero-sized input with nonzero size argument, fill_value must be specified")
-    rows, first, places = _sorted(a, axis=where, equal_nan=bool(equal_nan))
+    rows, first, places = sorted_unique(a, axis=where, equal_nan=bool(equal_nan))
     fill = []
     if size is None:
         size = int(np.count_nonzero(np.asarray(first)))
@@ -247,11 +251,17 @@ def union1d(ar1, ar2, *, size=None, fill_value=None):
     return unique(concatenate([ar1, ar2], axis=None), size=size, fill_value=fill_value)
 
 
-@fused(static=("invert",))
-def _isin(x, among, *, invert):
+@fused(static=("invert", "by_sorting"))
+def _isin(x, among, *, invert, by_sorting):
     x, among = [as_array(v) for v in promote_dtypes(x, among)]
+    among = reshape(among, (among.size,))
+    if by_sorting:                                          # equal to its neighbour in the sorted list, if to any
+        among = ops_sort.sort(among)
+        place = minimum(search(among, x, "left"), np.int32(among.size - 1))
+        neighbour = take_along(among, place, 0)
+        return ne(x, neighbour) if invert else eq(x, neighbour)
     x = expand_dims(x, (x.ndim,))
-    among = expand_dims(reshape(among, (among.size,)), tuple(range(x.ndim - 1)))
+    among = expand_dims(among, tuple(range(x.ndim - 1)))
     return jnp_all(ne(x, among), axis=-1) if invert else jnp_any(eq(x, among), axis=-1)
 
 
@@ -264,7 +274,8 @@ def isin(element, test_elements, assume_unique=False, invert=False, *, method="a
     test_elements : array-like, flattened
     assume_unique : accepted for NumPy's sake
     invert : whether to say of each whether it does not occur
-    method : accepted for JAX's sake: "auto", "compare_all", "binary_search" or "sort"; all are compared with all
+    method : "compare_all" compares all with all, "binary_search" and "sort" search in the sorted ``test_elements``, "auto"
+        chooses by the sizes; the result is the same
 
     Returns
     -------
@@ -276,4 +287,6 @@ def isin(element, test_elements, assume_unique=False, invert=False, *, method="a
     """
     if method not in ("auto", "compare_all", "binary_search", "sort"):
         raise ValueError(f"{method=} is not implemented; options are 'compare_all', 'binary_search', 'sort', and 'auto'")
-    return _isin(*ensure_arraylike("isin", element, test_elements), invert=bool(invert))
+    element, test_elements = ensure_arraylike("isin", element, test_elements)
+    by_sorting = test_elements.size > _COMPARE_ALL if method == "auto" else method != "compare_all"
+    return _isin(element, test_elements, invert=bool(invert), by_sorting=by_sorting and test_elements.size > 0)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from ferax._src.numpy.util import ensure_arraylike
 from ferax._src.ops import sort as ops_sort
 from ferax._src.ops.convert import convert
+from ferax._src.ops.joining import concatenate, split
 from ferax._src.ops.shape import broadcasted_iota, reshape, rev
 from ferax._src.ops.slicing import slice_in_dim
-from ferax._src.ops.static import normalize_axis
+from ferax._src.ops.static import as_static_int, normalize_axis
 from ferax._src.ops.zeros import full
 from ferax._src.runtime.fused import fused
 from ferax._src.types import dtypes
@@ -147,8 +148,7 @@ def _checked_kth(name: str, a, kth, axis):
     if dtypes.kind_of(a.dtype) == "c":
         raise NotImplementedError(f"jnp.{name} for complex dtype is not implemented.")
     axis = normalize_axis(axis, a.ndim)
-    normalize_axis(kth, a.shape[axis], "kth")
-    return a, axis
+    return a, axis, normalize_axis(kth, a.shape[axis], "kth")
 
 
 def partition(a, kth, axis=-1):
@@ -162,14 +162,21 @@ def partition(a, kth, axis=-1):
 
     Returns
     -------
-    array; here it is sorted, which no program may rely on
+    array; here the elements before are in ascending order and those after in descending, which no program may rely on
 
     References
     ----------
     ``numpy.partition``
     """
-    a, axis = _checked_kth("partition", a, kth, axis)
-    return _sort(a, axis=axis, stable=True, descending=False)
+    a, axis, kth = _checked_kth("partition", a, kth, axis)
+    return _partition(a, kth=kth, axis=axis)
+
+
+@fused(static=("kth", "axis"))
+def _partition(a, *, kth, axis):
+    a = ops_sort.sort(a, dimension=axis)
+    before, after = split(a, (kth + 1, a.shape[axis] - kth - 1), axis)
+    return concatenate([before, rev(after, (axis,))], axis)
 
 
 def argpartition(a, kth, axis=-1):
@@ -187,8 +194,16 @@ def argpartition(a, kth, axis=-1):
     ----------
     ``numpy.argpartition``
     """
-    a, axis = _checked_kth("argpartition", a, kth, axis)
-    return _argsort(a, axis=axis, stable=True, descending=False, dtype=dtypes.as_dtype("int32"))
+    a, axis, kth = _checked_kth("argpartition", a, kth, axis)
+    return _argpartition(a, kth=kth, axis=axis)
+
+
+@fused(static=("kth", "axis"))
+def _argpartition(a, *, kth, axis):
+    places = broadcasted_iota(dtypes.as_dtype("int32"), a.shape, axis)
+    places = ops_sort.sort_key_val(a, places, dimension=axis)[1]
+    before, after = split(places, (kth + 1, a.shape[axis] - kth - 1), axis)
+    return concatenate([before, ops_sort.sort(after, dimension=axis)], axis)
 
 
 def top_k(a, k, /, *, axis=-1, mode="largest", sorted=True):  # noqa: A002
@@ -210,9 +225,10 @@ def top_k(a, k, /, *, axis=-1, mode="largest", sorted=True):  # noqa: A002
     axis = normalize_axis(axis, a.ndim)
     if mode not in ("largest", "smallest"):
         raise ValueError(f"top_k: mode must be 'largest' or 'smallest', got {mode!r}")
+    k = as_static_int(k, "k")
     if not 0 <= k <= a.shape[axis]:
         raise ValueError(f"top_k: k must be between 0 and the size of the axis, {a.shape[axis]}; got {k}")
-    return _top_k(a, k=int(k), axis=axis, largest=mode == "largest")
+    return _top_k(a, k=k, axis=axis, largest=mode == "largest")
 
 
 @fused(static=("k", "axis", "largest"))

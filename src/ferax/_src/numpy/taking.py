@@ -28,6 +28,7 @@ from ferax._src.ops.static import normalize_axis
 from ferax._src.ops.zeros import full
 from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Tracer
+from ferax._src.types import dtypes
 from ferax._src.util import errors
 
 
@@ -73,7 +74,7 @@ def take(a, indices, axis=None, out=None, mode=None, unique_indices=False, indic
 @fused(static=("axis", "mode", "unique_indices", "indices_are_sorted", "fill_value"))
 def _take(a, indices, *, axis, mode, unique_indices, indices_are_sorted, fill_value):
     a, indices = util.as_array(a), util.as_array(indices)
-    if util.dtype_kind(indices) not in "iu":
+    if util.dtype_kind(indices) not in "biu":
         raise TypeError(f"take: indices must be integers, got {indices.dtype}")
     if axis is None:
         a, axis = reshape(a, (a.size,)), 0
@@ -262,6 +263,8 @@ def put(a, ind, v, mode=None, *, inplace=True):
 @fused(static=("mode",))
 def _put(a, ind, v, *, mode):
     a, ind, v = [util.as_array(x) for x in (a, ind, v)]
+    if util.dtype_kind(ind) not in "iu":
+        raise TypeError(f"put: ind must be integers, got {ind.dtype}")
     if not (a.size and ind.size and v.size):
         return a
     ind = reshape(ind, (ind.size,))
@@ -358,7 +361,8 @@ def _choose(a, *choices, mode):
     elif mode == "clip":
         a = clip(a, 0, n - 1)
     a = position(a, n, False)
-    a, *choices = util.broadcast_all("choose", a, *util.promote_dtypes(*choices))
+    dtype, _ = dtypes.promoted(*choices)
+    a, *choices = util.broadcast_all("choose", a, *[convert(c, dtype) for c in choices])
     return choices[0] if n == 1 else select_n(a if n > 2 else util.as_bool(a), *choices)
 
 

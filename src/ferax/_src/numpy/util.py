@@ -225,13 +225,23 @@ def broadcast_to(x, shape):
 
 
 def broadcast_all(name: str, *args) -> list:
-    """Operands as arrays of one shape."""
+    """Operands as arrays of one shape.
+
+    Raises
+    ------
+    ValueError : if the shapes do not broadcast.
+    """
+    shape = check_broadcast(name, *args)
+    return [broadcast_to(x, shape) for x in args]
+
+
+def check_broadcast(name: str, *args) -> tuple[int, ...]:
+    """The shape that operands broadcast to, or a ValueError."""
     shapes = [shape_of(x) for x in args]
     try:
-        shape = broadcast_shapes(*shapes)
+        return broadcast_shapes(*shapes)
     except ValueError:
-        raise incompatible_shapes(name, shapes) from None
-    return [broadcast_to(x, shape) for x in args]
+        raise ValueError(*incompatible_shapes(name, shapes).args) from None
 
 
 # --- all of it ----------------------------------------------------------------------------------

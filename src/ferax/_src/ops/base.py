@@ -108,11 +108,13 @@ def scalar_like(value, aval):
 
 def numpy_scalar(value, dtype):
     """A number as a NumPy scalar of a dtype; integers wrap around, floats overflow to infinity."""
-    try:
-        with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
+        try:
             return dtype.type(value)
-    except OverflowError:
-        dtypes.check_python_int(value)
+        except OverflowError:
+            dtypes.check_python_int(value)
+        except ValueError:                                  # NaN as an integer
+            pass
         return np.asarray(value).astype(dtype)[()]
 
 
@@ -126,7 +128,7 @@ def check_dtypes(primitive: Elementwise, avals) -> None:
             raise float0_error(name, i)
         at = f" at position {i}" if len(avals) > 1 else ""
         raise TypeError(f"{name} does not accept dtype {dtypes.dtype_name(aval.dtype)}{at}. "
-                        f"Accepted dtypes{at} are subtypes of {_kinds_text(accepts)}.")
+                        f"Accepted dtypes{at} are subtypes of {kinds_text(accepts)}.")
     if not primitive.mixes_dtypes:
         check_same_dtypes(name, avals)
 
@@ -149,7 +151,8 @@ def float0_error(name: str, position: int | None) -> TypeError:
         "been asked for; np.zeros(x.shape, float) makes ordinary zeros of it.")
 
 
-def _kinds_text(letters: str) -> str:
+def kinds_text(letters: str) -> str:
+    """The kinds of dtype that letters stand for, in words."""
     names = ["integer"] if "i" in letters and "u" in letters else []
     names += [name for letter, name in _KIND_NAMES if letter in letters and not (names and letter in "iu")]
     return ", ".join(names)
@@ -189,12 +192,14 @@ class Elementwise(Primitive):
     result : ``dtype -> dtype`` of the result, if that is not the operands'
     linear_in : operands in which the operation is linear, the others held fixed
     lower : ``(ctx, *values, **params) -> value``, with values of the result's shape
+    quick : whether the CPU has a quicker form, in `cpu_elementwise`
     """
 
     mixes_dtypes = False
 
     def __init__(self, name: str, op: str | None, accepts: Sequence[str], derivatives: Sequence, *,
-                 result: Callable | None = None, linear_in: Sequence[int] = (), lower: Callable | None = None):
+                 result: Callable | None = None, linear_in: Sequence[int] = (), lower: Callable | None = None,
+                 quick: bool = False):
         super().__init__(name)
         self.op = op
         self.accepts = tuple(accepts)
@@ -202,6 +207,7 @@ class Elementwise(Primitive):
         self.result = result
         self.linear_in = frozenset(linear_in)
         self.custom_lower = lower
+        self.quick = quick
 
     def abstract_eval(self, *avals, **params):
         check_dtypes(self, avals)
@@ -224,6 +230,11 @@ class Elementwise(Primitive):
         if any([a.shape != shape for a in avals]):
             values = [v if a.shape == shape else ctx.broadcast_in_dim(v, shape, a.dtype, tuple(range(a.ndim)))
                       for v, a in zip(values, avals)]
+        if self.quick and ctx.tuned:
+            from ferax._src.ops.cpu_elementwise import FORMS  # lazy: most programs need none of them
+            value = FORMS[self.name](ctx, *values, **params)
+            if value is not None:
+                return [value]
         if self.custom_lower is not None:
             return [self.custom_lower(ctx, *values, **params)]
         accuracy = params.get("accuracy")
@@ -339,8 +350,11 @@ def unary(name: str, op: str | None, accepts: str, derivative: Callable | None =
 
 
 def binary(name: str, op: str | None, accepts: str, by_x: Callable | None = None, by_y: Callable | None = None, *,
-           doc: str = "", public: str | None = None, kind: type = Elementwise, **options):
-    """A function of two operands; see `unary`. ``by_x`` and ``by_y`` are its derivatives."""
+           doc: str = "", public: str | None = None, kind: type = Elementwise, parameters: str | None = None, **options):
+    """A function of two operands; see `unary`. ``by_x`` and ``by_y`` are its derivatives.
+
+    ``parameters`` are the operands' names if they are not x and y; "x y /" makes them positional only.
+    """
     p = register(kind(name, op, (accepts, accepts), (by_x, by_y), **options))
 
     def fn(x, y):
@@ -350,6 +364,9 @@ def binary(name: str, op: str | None, accepts: str, by_x: Callable | None = None
         else:
             x, y = prepare(name, x, y)
         return state.trace.process(p, (x, y), {})[0]
+    if parameters is not None:                  # another name costs no call
+        first, second, *slash = parameters.split()
+        fn.__code__ = fn.__code__.replace(co_varnames=(first, second), co_posonlyargcount=2 * len(slash))
     return _named(fn, p, public or name, doc)
 
 

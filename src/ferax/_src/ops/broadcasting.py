@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ferax._src.ops.linear import Linear
 from ferax._src.ops.placing import placed
-from ferax._src.ops.static import as_static_ints, canonical_shape, normalize_axis
+from ferax._src.ops.static import as_static_int, as_static_ints, canonical_shape, normalize_axis
 from ferax._src.tracing.core import Array, register
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
@@ -205,7 +205,7 @@ def broadcast(operand, sizes, *, out_sharding=None):
 
 def broadcast_to_rank(x, rank: int):
     """Add leading dimensions of size 1 until the array has ``rank`` dimensions."""
-    return broadcast(x, (1,) * (rank - aval_of(x).ndim))
+    return broadcast(x, (1,) * (as_static_int(rank, "rank") - aval_of(x).ndim))
 
 
 def broadcast_to(arr, shape, sharding=None):

@@ -12,6 +12,7 @@ import numpy as np
 
 from ferax._src.ops.axes import move_axis
 from ferax._src.ops.linear import Linear
+from ferax._src.ops.static import as_static_int
 from ferax._src.runtime import transfer
 from ferax._src.tracing.core import Array, Primitive, Zero, register
 from ferax._src.types import dtypes
@@ -198,8 +199,9 @@ class ReducePrecision(Linear):
     name = "reduce_precision"
 
     def abstract_eval(self, x, *, exponent_bits, mantissa_bits):
-        if dtypes.kind_of(x.dtype) not in "fc":
-            raise TypeError(f"reduce_precision does not accept dtype {x.dtype}. Accepted dtypes are floating")
+        if dtypes.kind_of(x.dtype) != "f":
+            raise TypeError(f"reduce_precision does not accept dtype {dtypes.dtype_name(x.dtype)}. Accepted dtypes are subtypes of "
+                            "floating.")
         if exponent_bits < 1 or mantissa_bits < 0:
             raise ValueError("reduce_precision: exponent_bits must be positive and mantissa_bits not negative; got "
                              f"exponent_bits={exponent_bits}, mantissa_bits={mantissa_bits}")
@@ -233,8 +235,8 @@ def reduce_precision(operand, exponent_bits: int, mantissa_bits: int):
     array like ``operand``
     """
     operand = as_array(operand)
-    return reduce_precision_p.bind(
-        operand, exponent_bits=int(exponent_bits), mantissa_bits=int(mantissa_bits))[0]
+    return reduce_precision_p.bind(operand, exponent_bits=as_static_int(exponent_bits, "exponent_bits"),
+                                   mantissa_bits=as_static_int(mantissa_bits, "mantissa_bits"))[0]
 
 
 # --- copy ---------------------------------------------------------------------------------------

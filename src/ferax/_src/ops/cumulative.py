@@ -1,8 +1,10 @@
 """Cumulative sums, products, extrema and logarithms of sums; and reduce_prod, whose derivative is made of them.
 
-Short ones are a loop on CPU, where that is fastest; the others a StableHLO ``reduce_window`` over all that
-came before, which XLA turns into a tree. Those that are not linear have derivatives by `scan_pairs`: the
-same scan over pairs of a value and its tangent.
+On the CPU they are loops over rows, or over rows of blocks (`row_loops`); elsewhere a StableHLO ``reduce_window`` over all
+that came before, which XLA turns into a tree.
+
+A cumulative product y has ``dy[i] = x[i] dy[i-1] + y[i-1] dx[i]``, and a logarithm of sums the like: the derivative is a
+linear recurrence (`linear_recurrence`), and so are its own derivative and its transpose.
 """
 
 from __future__ import annotations
@@ -11,23 +13,25 @@ import math
 
 import numpy as np
 
-from ferax._src.ops.base import add
-from ferax._src.ops.broadcasting import inverse_permutation, reduce_sum_p
-from ferax._src.ops.compare import eq, ne
-from ferax._src.ops.elementwise import abs, exp, log1p, max, min, mul, neg, sub
-from ferax._src.ops.gather import take_along
-from ferax._src.ops.joining import concatenate_p
+from ferax._src.ops.base import add, operand as as_operand
+from ferax._src.ops.broadcasting import reduce_sum_p
+from ferax._src.ops.compare import eq
+from ferax._src.ops.convert import convert
+from ferax._src.ops.elementwise import abs, exp, is_finite, log, log1p, max, min, mul, neg, sub
+from ferax._src.ops.elementwise_complex import complex, real
+from ferax._src.ops.linear_recurrence import linear_recurrence_p
+from ferax._src.ops.prefixes import cut, shifted
 from ferax._src.ops.reduce import Reduction, greatest, least
+from ferax._src.ops.row_loops import AT_ONCE, loop_over_blocks, loop_over_rows, wants_blocks, wide_dtype
 from ferax._src.ops.select import select
-from ferax._src.ops.shape import iota_p, reshape_p, rev_p
-from ferax._src.ops.slicing import pad_p, slice_p
-from ferax._src.ops.static import as_static_ints, normalize_axis
+from ferax._src.ops.shape import reshape_p
+from ferax._src.ops.slicing import pad_p
+from ferax._src.ops.static import as_static_int, as_static_ints
+from ferax._src.ops.zeros import filled
 from ferax._src.tracing.core import Primitive, Zero, register
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
-
-_LOOP_LIMIT = 4096          # beyond it rounding errors of a loop add up, and trees are as fast
 
 
 class Cumulative(Primitive):
@@ -35,6 +39,7 @@ class Cumulative(Primitive):
 
     reducer: str | None = None                  # StableHLO operation, or None: `function` is traced
     accepts = "iufc"
+    at_once = AT_ONCE                           # rows that the loop takes at a time
 
     def abstract_eval(self, x, *, axis, reverse):
         if dtypes.kind_of(x.dtype) not in self.accepts:
@@ -60,17 +65,18 @@ class Cumulative(Primitive):
 
     def lower(self, ctx, x, *, axis, reverse):
         aval = ctx.avals_in[0]
-        if aval.size == 0 or aval.shape[axis] == 1:
-            return [x]
-        if ctx.platform == "cpu" and aval.shape[axis] <= _LOOP_LIMIT:
-            if math.prod(aval.shape[:axis]) < 32:
-                return [self.as_loop(ctx, x, aval, axis, reverse)]
-            # Rows of scattered elements are slow to step over: the axis goes first for the time of the loop.
-            order = [axis, *range(axis), *range(axis + 1, aval.ndim)]
-            front = aval.update(shape=tuple([aval.shape[i] for i in order]))
-            x = self.as_loop(ctx, ctx.transpose(x, front.shape, aval.dtype, order), front, 0, reverse)
-            return [ctx.transpose(x, aval.shape, aval.dtype, inverse_permutation(order))]
         n = aval.shape[axis]
+        if aval.size == 0 or n == 1:
+            return [x]
+        if ctx.tuned:
+            dtype, start = aval.dtype, self.start(aval.dtype)
+            if not wants_blocks(aval, axis, self.is_accurate(dtype)):
+                return loop_over_rows(ctx, _step, {"primitive": self, "out": dtype}, (x,), (aval,), start, [dtype], axis, reverse,
+                                      self.at_once)
+            out = wide_dtype(dtype)
+            (y,) = loop_over_blocks(ctx, _step, {"primitive": self, "out": out}, (x,), (aval,), start, [out], axis, reverse, _combine,
+                                    [self.identity(out)], self.at_once)
+            return [y if out == dtype else ctx.convert(y, aval.shape, dtype)]
         window = [1] * aval.ndim
         window[axis] = n
         padding = np.zeros((aval.ndim, 2), np.int64)
@@ -80,32 +86,20 @@ class Cumulative(Primitive):
         ctx.reducer_region(op.regions[0], [aval.dtype], self.scalar_reducer(aval.dtype))
         return [op.result]
 
-    def as_loop(self, ctx, x, aval, axis: int, reverse: bool):
-        """``for i: total = combine(total, x[i]); out[i] = total``, as MLIR values."""
-        row = aval.update(shape=(*aval.shape[:axis], 1, *aval.shape[axis + 1:]))
-        n, i32 = aval.shape[axis], np.dtype(np.int32)
-        index = ShapedArray((), i32)
-        reducer = self.scalar_reducer(aval.dtype)
-        if not isinstance(reducer, str):
-            reducer = trace_to_jaxpr(lambda a, b: [self.combine(a, b)], [row, row])
+    # As a loop: a carry, of one row or several, is combined with the next row.
 
-        def starts(i):
-            return [i if d == axis else ctx.scalar(0, i32) for d in range(aval.ndim)]
+    def is_accurate(self, dtype) -> bool:
+        """Whether rounding errors of the loop do not grow with the number of steps."""
+        return dtypes.kind_of(dtype) not in "fc"
 
-        def step(i, total, out):
-            place = ctx.op("stablehlo.subtract", (ctx.scalar(n - 1, i32), i), [ctx.type(index)]).result if reverse else i
-            new = ctx.op("stablehlo.dynamic_slice", (x, *starts(place)), [ctx.type(row)],
-                         {"slice_sizes": ctx.i64s(row.shape)}).result
-            if isinstance(reducer, str):
-                total = ctx.elementwise(reducer, total, new)
-            else:
-                (total,) = ctx.inline(reducer, total, new)
-            out = ctx.op("stablehlo.dynamic_update_slice", (out, total, *starts(place)), [ctx.type(aval)]).result
-            return [ctx.elementwise("stablehlo.add", i, ctx.scalar(1, i32)), total, out]
+    def start(self, dtype) -> list:
+        """The numbers that the carry begins with, and their dtypes."""
+        return [(self.identity(dtype), wide_dtype(dtype))]
 
-        identity = self.identity(aval.dtype)
-        init = [ctx.scalar(0, i32), ctx.const(identity, row.strip_weak_type()), ctx.const(identity, aval.strip_weak_type())]
-        return ctx.while_loop(init, lambda i, *_: ctx.compare(i, ctx.scalar(n, i32), "LT", (), i32), step)[2]
+    def step(self, carry, x) -> tuple:
+        """The carry after one more row, and what stands in the result there, in any dtype."""
+        total = self.combine(carry[0], convert(x, carry[0].dtype))
+        return [total], total
 
     def batch(self, axis_, args, dims, *, axis, reverse):
         (d,) = dims
@@ -120,25 +114,33 @@ class Cumulative(Primitive):
 
     def derivative(self, x, t, axis: int, reverse: bool):
         """([result], [its tangent]), the tangent not zero."""
-        if reverse:
-            (x,), (t,) = rev_p.bind(x, dimensions=(axis,)), rev_p.bind(t, dimensions=(axis,))
-        pair = scan_pairs(self.combine_tangents, [x, t], axis)
-        if reverse:
-            pair = [rev_p.bind(a, dimensions=(axis,))[0] for a in pair]
-        return pair[:1], pair[1:]
-
-    def combine_tangents(self, a, b):
-        """Combine two pairs (value, tangent)."""
         raise NotImplementedError
+
+
+def _step(*values, primitive, out):
+    *carry, x = values
+    carry, y = primitive.step(carry, x)
+    return [*carry, convert(y, out)]
+
+
+def _combine(earlier, y, *, primitive, out):
+    return [primitive.combine(earlier, y)]
 
 
 class CumSum(Cumulative):
     name = "cumsum"
     reducer = "stablehlo.add"
+    at_once = 1                                 # with conversions in between, several are no quicker
     combine = staticmethod(add)
 
     def identity(self, dtype):
         return 0
+
+    def is_accurate(self, dtype):
+        return dtypes.kind_of(dtype) != "c"
+
+    def start(self, dtype):                     # float32 is added up in float64, which costs nothing there
+        return [(0, np.dtype(np.float64) if dtype == np.float32 else wide_dtype(dtype))]
 
     def derivative(self, x, t, axis, reverse):
         return self.bind(x, axis=axis, reverse=reverse), self.bind(t, axis=axis, reverse=reverse)
@@ -155,54 +157,89 @@ class CumProd(Cumulative):
     def identity(self, dtype):
         return 1
 
-    def combine_tangents(self, a, b):
-        (x, t), (y, s) = a, b
-        return [mul(x, y), add(mul(t, y), mul(s, x))]
+    def derivative(self, x, t, axis, reverse):
+        (y,) = self.bind(x, axis=axis, reverse=reverse)
+        return [y], linear_recurrence_p.bind(x, mul(t, shifted(y, axis, 1, reverse)), axis=axis, reverse=reverse)
 
 
 class CumLogSumExp(Cumulative):
     name = "cumlogsumexp"
-    accepts = "f"
+    accepts = "fc"
+    at_once = 1
 
     def identity(self, dtype):
         return least(dtype)
 
     def combine(self, x, y):
+        if dtypes.kind_of(x.dtype) == "c":
+            high = _finite(max(real(x), real(y)))
+            high = _as_complex(high)
+            return add(log(add(exp(sub(x, high)), exp(sub(y, high)))), high)
         high = max(x, y)
         gap = abs(sub(x, y))
         gap = select(eq(x, y), 0, gap)          # two infinities have no difference
         return add(high, log1p(exp(neg(gap))))
 
-    def combine_tangents(self, a, b):
-        (x, t), (y, s) = a, b
-        both = self.combine(x, y)
-        return [both, add(mul(t, _weight(x, both)), mul(s, _weight(y, both)))]
+    # The loop carries the maximum and the sum of exponentials relative to it.
+
+    def start(self, dtype):
+        wide = wide_dtype(dtype)
+        return [(least(wide), dtypes.to_floating_dtype(wide)), (0, wide)]
+
+    def step(self, carry, x):
+        high, total = carry
+        x = convert(x, total.dtype)
+        if dtypes.kind_of(x.dtype) == "c":
+            new = max(high, real(x))
+            shift = _finite(new)
+            total = add(mul(total, _as_complex(exp(sub(high, shift)))), exp(sub(x, _as_complex(shift))))
+            return [new, total], add(log(total), _as_complex(shift))
+        new = max(high, x)
+        shift = _finite(new)
+        total = add(mul(total, exp(sub(high, shift))), exp(sub(x, shift)))
+        return [new, total], select(eq(new, np.inf), new, add(log(total), shift))
+
+    def derivative(self, x, t, axis, reverse):
+        # y[i] = log(exp y[i-1] + exp x[i]); the parts of both in the sum are the weights of their tangents.
+        (y,) = self.bind(x, axis=axis, reverse=reverse)
+        before = shifted(y, axis, least(aval_of(y).dtype), reverse)
+        return [y], linear_recurrence_p.bind(_weight(before, y), mul(t, _weight(x, y)), axis=axis, reverse=reverse)
+
+
+def _as_complex(x):
+    return complex(x, filled(aval_of(x), 0))
+
+
+def _finite(x):
+    """A maximum as something that can be subtracted."""
+    return select(is_finite(x), x, aval_of(x).dtype.type(0))
 
 
 def _weight(x, total):
     """``exp(x - total)``, the part of a summand in the sum of exponentials."""
-    return exp(select(eq(x, total), 0, sub(x, total)))
+    return exp(select(eq(x, total), aval_of(x).dtype.type(0), sub(x, total)))
 
 
 class _CumulativeExtremum(Cumulative):
     """The derivative at each place is that of the element which is the extremum so far, the first of equal ones."""
 
+    def is_accurate(self, dtype):
+        return True
+
+    def start(self, dtype):
+        return [(self.identity(dtype), dtype)]
+
     def derivative(self, x, t, axis, reverse):
         outs = self.bind(x, axis=axis, reverse=reverse)
         (out,) = outs
-        shape = aval_of(out).shape
-        n = shape[axis]
+        n = aval_of(out).shape[axis]
         if n < 2:
             return outs, [t]
-        before, after = [_cut(out, axis, start, start + n - 1) for start in ((1, 0) if reverse else (0, 1))]
-        config = [(0, 0, 0)] * len(shape)
+        before, after = [cut(out, axis, start, start + n - 1) for start in ((1, 0) if reverse else (0, 1))]
+        config = [(0, 0, 0)] * aval_of(out).ndim
         config[axis] = (0, 1, 0) if reverse else (1, 0, 0)
-        (is_new,) = pad_p.bind(ne(before, after), False, padding_config=tuple(config))
-        (index,) = iota_p.bind(dtype=np.dtype(np.int32), shape=shape, dimension=axis, sharding=None)
-        place = select(is_new, index, np.int32(n - 1 if reverse else 0))
-        last = cummin_p if reverse else cummax_p
-        (place,) = last.bind(place, axis=axis, reverse=reverse)
-        return outs, [take_along(t, place, axis)]
+        (stays,) = pad_p.bind(eq(before, after), False, padding_config=tuple(config))
+        return outs, linear_recurrence_p.bind(convert(stays, t.dtype), select(stays, t.dtype.type(0), t), axis=axis, reverse=reverse)
 
 
 class CumMax(_CumulativeExtremum):
@@ -228,55 +265,6 @@ cumprod_p = register(CumProd())
 cummax_p = register(CumMax())
 cummin_p = register(CumMin())
 cumlogsumexp_p = register(CumLogSumExp())
-
-
-# --- scans of pairs -----------------------------------------------------------------------------
-
-def scan_pairs(combine, xs: list, axis: int) -> list:
-    """All prefixes ``x0, combine(x0, x1), combine(combine(x0, x1), x2), ...`` along an axis.
-
-    Neighbours are combined, the half as many results are scanned, which gives every other prefix, and each
-    of these is combined with the next element for those between: 2n operations in 2 log n wide steps.
-
-    Parameters
-    ----------
-    combine : associative; two lists of arrays -> a list
-    xs : list of arrays, of one size along the axis
-    axis : int
-    """
-    n = aval_of(xs[0]).shape[axis]
-    if n < 2:
-        return xs
-    firsts = [_cut(x, axis, 0, n - n % 2, 2) for x in xs]
-    seconds = [_cut(x, axis, 1, n, 2) for x in xs]
-    odd = scan_pairs(combine, combine(firsts, seconds), axis)           # prefixes that end with a second
-    even = [_cut(x, axis, 0, 1) for x in xs]                            # prefixes that end with a first
-    if n > 2:
-        known = (n - 1) // 2
-        between = combine([_cut(o, axis, 0, known) for o in odd], [_cut(x, axis, 2, n, 2) for x in xs])
-        even = [concatenate_p.bind(e, b, dimension=axis)[0] for e, b in zip(even, between)]
-    return [_interleave(e, o, axis) for e, o in zip(even, odd)]
-
-
-def _cut(x, axis: int, start: int, limit: int, stride: int = 1):
-    shape = aval_of(x).shape
-    ndim = len(shape)
-    starts = (0,) * axis + (start,) + (0,) * (ndim - axis - 1)
-    strides = None if stride == 1 else (1,) * axis + (stride,) + (1,) * (ndim - axis - 1)
-    return slice_p.bind(x, start_indices=starts, limit_indices=(*shape[:axis], limit, *shape[axis + 1:]),
-                        strides=strides)[0]
-
-
-def _interleave(x, y, axis: int):
-    """``x0, y0, x1, y1, ...``; x may have one element more."""
-    n, m = aval_of(x).shape[axis], aval_of(y).shape[axis]
-    zero = aval_of(x).dtype.type(0)
-
-    def spread(a, low, high):
-        config = [(0, 0, 0)] * aval_of(a).ndim
-        config[axis] = (low, high, 1)
-        return pad_p.bind(a, zero, padding_config=tuple(config))[0]
-    return add(spread(x, 0, 1 if n == m else 0), spread(y, 1, 0 if n == m else 1))
 
 
 # --- reduce_prod --------------------------------------------------------------------------------
@@ -305,13 +293,9 @@ class ReduceProd(Reduction):
             dims = None if dims == tuple(range(x.ndim)) else dims
             x, t = [reshape_p.bind(a, new_sizes=sizes, dimensions=dims, sharding=None)[0] for a in (x, t)]
             axis = 0
-        one = aval_of(x).dtype.type(1)
 
         def others(reverse):                    # products of all before each element, or after it
-            (inclusive,) = cumprod_p.bind(x, axis=axis, reverse=reverse)
-            config = [(0, 0, 0)] * aval_of(x).ndim
-            config[axis] = (-1, 1, 0) if reverse else (1, -1, 0)
-            return pad_p.bind(inclusive, one, padding_config=tuple(config))[0]
+            return shifted(cumprod_p.bind(x, axis=axis, reverse=reverse)[0], axis, 1, reverse)
         if aval_of(x).shape[axis] == 0:
             return outs, [Zero.of(outs[0])]
         terms = mul(t, mul(others(False), others(True)))
@@ -340,7 +324,10 @@ def reduce_prod(operand, axes):
 
 def _function(primitive, what: str):
     def fn(operand, axis=0, reverse=False):
-        axis = normalize_axis(axis, aval_of(operand).ndim)
+        operand = as_operand(primitive.name, operand)
+        axis = as_static_int(axis, "axis")
+        if axis < 0:
+            raise ValueError(f"{primitive.name}: axis must not be negative, got {axis}; count it from the front")
         return primitive.bind(operand, axis=axis, reverse=bool(reverse))[0]
     fn.__name__ = fn.__qualname__ = primitive.name
     fn.__doc__ = f"""{what} along an axis, up to and with each element.
@@ -348,7 +335,7 @@ def _function(primitive, what: str):
     Parameters
     ----------
     operand : array
-    axis : along which
+    axis : along which, counted from the front
     reverse : whether to start at the end
 
     Returns

@@ -229,14 +229,23 @@ def dot_general(lhs, rhs, dimension_numbers, precision=None, preferred_element_t
     -------
     array with the batch dimensions, then those of ``lhs`` that remain, then those of ``rhs``
     """
-    (lhs_contract, rhs_contract), (lhs_batch, rhs_batch) = dimension_numbers
-    numbers = ((as_static_ints(lhs_contract, "lhs_contracting"), as_static_ints(rhs_contract, "rhs_contracting")),
-               (as_static_ints(lhs_batch, "lhs_batch"), as_static_ints(rhs_batch, "rhs_batch")))
+    try:
+        (lhs_contract, rhs_contract), (lhs_batch, rhs_batch) = dimension_numbers
+    except (TypeError, ValueError):
+        raise ValueError("dimension_numbers must be ((lhs_contracting, rhs_contracting), (lhs_batch, rhs_batch)), got "
+                         f"{dimension_numbers!r}") from None
+    numbers = ((_dims(lhs_contract, "lhs_contracting"), _dims(rhs_contract, "rhs_contracting")),
+               (_dims(lhs_batch, "lhs_batch"), _dims(rhs_batch, "rhs_batch")))
     if preferred_element_type is not None:
         preferred_element_type = dtypes.check_user_dtype(preferred_element_type, "dot_general")
     (out,) = dot_general_p.bind(lhs, rhs, dimension_numbers=numbers, precision=canonicalize_precision(precision),
                                 preferred_element_type=preferred_element_type, out_sharding=None)
     return out if out_sharding is None else placed(out, out_sharding, "dot_general")
+
+
+def _dims(dims, name: str) -> tuple[int, ...]:
+    """Dimensions as a tuple; one may be given by itself."""
+    return as_static_ints((dims,) if isinstance(dims, (int, np.integer)) else dims, name)
 
 
 def dot(lhs, rhs, *, dimension_numbers=None, precision=None, preferred_element_type=None, out_sharding=None):

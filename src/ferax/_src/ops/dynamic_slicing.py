@@ -14,6 +14,7 @@ import numpy as np
 from ferax._src.ops.axes import move_axis, place_axis
 from ferax._src.ops.base import add
 from ferax._src.ops.compare import lt
+from ferax._src.ops.convert import convert
 from ferax._src.ops.gather import CLIP, gather_p
 from ferax._src.ops.indexing import GatherDimensionNumbers, ScatterDimensionNumbers
 from ferax._src.ops.joining import concatenate_p, unstack
@@ -35,8 +36,12 @@ def _check_indices(name: str, x, indices) -> None:
         if i.shape:
             raise TypeError(f"{name}: start indices must be scalars, got one of shape {i.shape}")
         if dtypes.kind_of(i.dtype) not in "iu" or i.dtype != indices[0].dtype:
-            raise TypeError(f"index arguments to {name} must be integers of the same type, got: "
-                            f"{', '.join(dtypes.dtype_name(i.dtype) for i in indices)}")
+            raise _not_same_dtype(name, [i.dtype for i in indices])
+
+
+def _not_same_dtype(name: str, given) -> TypeError:
+    return TypeError(f"index arguments to {name} must be integers of the same type, got: "
+                     f"{', '.join([dtypes.dtype_name(dtype) for dtype in given])}")
 
 
 # --- dynamic_slice ------------------------------------------------------------------------------
@@ -136,7 +141,8 @@ class DynamicUpdateSlice(Primitive):
         if any(n > size for n, size in zip(update.shape, x.shape)):
             raise TypeError("dynamic_update_slice update shape must be smaller than operand shape, got update shape "
                             f"{update.shape} for operand shape {x.shape}.")
-        return [x.update(sharding=None, weak_type=x.weak_type and update.weak_type)]
+        weak = all([a.weak_type for a in (x, update, *indices)])
+        return [x.update(sharding=None, weak_type=weak)]
 
     def lower(self, ctx, x, update, *indices):
         return ctx.emit("stablehlo.dynamic_update_slice", (x, update, *indices))
@@ -186,17 +192,28 @@ def _start_indices(name: str, shape, start_indices, allow_negative) -> list:
     if not isinstance(start_indices, Sequence):
         ndim = aval_of(start_indices).ndim
         if ndim != 1:
-            raise ValueError(f"{name}: start indices must be a sequence or an array of one dimension, got one of {ndim}")
+            raise (ValueError if ndim else TypeError)(
+                f"{name}: start indices must be a sequence or an array of one dimension, got {start_indices!r} of {ndim}")
         start_indices = unstack(start_indices) if isinstance(start_indices, Array) else list(start_indices)
     if len(start_indices) != len(shape):
         raise ValueError("Length of slice indices must match number of operand dimensions "
                          f"({len(start_indices)} vs {len(shape)})")
     if isinstance(allow_negative, bool):
         allow_negative = (allow_negative,) * len(shape)
-    given = [aval_of(i).dtype for i in start_indices if type(i) is not int]
-    dtype = given[0] if given else dtypes.default_int_dtype()
+    elif not isinstance(allow_negative, Sequence) or isinstance(allow_negative, str):
+        raise TypeError(f"{name}: allow_negative_indices must be a bool or a sequence of them, got {allow_negative!r}")
+    elif len(allow_negative) != len(shape):
+        raise ValueError(f"{name}: allow_negative_indices must have one entry for each of {len(shape)} dimensions, got "
+                         f"{allow_negative}")
+    given = {aval_of(i).dtype for i in start_indices if type(i) is not int}
+    if len(given) > 1:
+        raise _not_same_dtype(name, [aval_of(i).dtype for i in start_indices])
+    dtype = given.pop() if given else dtypes.default_int_dtype()
+    if dtypes.kind_of(dtype) in "iu" and any([n > _integer_range(dtype)[1] for n in shape]):
+        dtype = _wide_index(shape)              # in which every position can be said, also from the end
+        start_indices = [i if type(i) is int else convert(i, dtype) for i in start_indices]
     out = []
-    for i, size, negative in zip(start_indices, shape, allow_negative, strict=True):
+    for i, size, negative in zip(start_indices, shape, allow_negative):
         if isinstance(i, (int, np.integer)) and not isinstance(i, bool):
             plain = int(i)
             if plain < 0 and not negative:
@@ -224,11 +241,14 @@ def _integer_range(dtype) -> tuple[int, int]:
     return int(info.min), int(info.max)
 
 
+def _wide_index(shape):
+    """The dtype of positions in an array of a shape."""
+    return np.dtype(np.int32 if max(shape) < 2 ** 31 else np.int64)
+
+
 def _from_front(i, size: int):
     """A traced index that may count from the end."""
     dtype = aval_of(i).dtype
-    if size > _integer_range(dtype)[1]:          # no index of this dtype counts from the end and wraps around
-        return i
     return select(lt(i, dtype.type(0)), add(i, dtype.type(size)), i)
 
 
@@ -369,4 +389,11 @@ def dynamic_update_index_in_dim(operand, update, index, axis, *, allow_negative_
 
 def _scalar(index):
     """An index as a scalar; arrays of one element are accepted as such."""
-    return index if isinstance(index, (int, np.integer)) or not aval_of(index).shape else reshape(index, ())
+    if isinstance(index, (int, np.integer)):
+        return index
+    shape = aval_of(index).shape
+    if not shape:
+        return index
+    if any([n != 1 for n in shape]):
+        raise TypeError(f"start indices must be scalars, got an index of shape {shape}")
+    return reshape(index, ())

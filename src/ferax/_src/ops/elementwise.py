@@ -18,6 +18,7 @@ from ferax._src.ops.compare import eq, ge
 from ferax._src.ops.convert import convert
 from ferax._src.ops.elementwise_complex import complex, conj, imag, real
 from ferax._src.ops.select import select_n
+from ferax._src.ops.static import as_static_int
 from ferax._src.tracing.core import Array, register, state
 from ferax._src.types import dtypes
 
@@ -109,7 +110,7 @@ div = binary("div", "stablehlo.divide", NUMBER,
 
 rem = binary("rem", "stablehlo.remainder", REAL,
              lambda t, ans, x, y: t, lambda t, ans, x, y: mul(t, _minus_truncated(div(x, y))),
-             doc="Remainder of the truncated quotient, with the sign of ``x``, element by element.")
+             quick=True, doc="Remainder of the truncated quotient, with the sign of ``x``, element by element.")
 
 
 def _minus_truncated(x):
@@ -170,8 +171,8 @@ floor = unary("floor", "stablehlo.floor", FLOAT, doc="The largest integer not ab
 ceil = unary("ceil", "stablehlo.ceil", FLOAT, doc="The smallest integer not below each element.")
 is_finite = unary("is_finite", "stablehlo.is_finite", FLOAT, result=lambda dtype: dtypes.bool_,
                   doc="Whether each element is neither infinite nor NaN.")
-nextafter = binary("nextafter", "chlo.next_after", FLOAT, lambda t, ans, x, y: t,
-                   doc="The next number after ``x`` in the direction of ``y``.")
+nextafter = binary("nextafter", "chlo.next_after", FLOAT, lambda t, ans, x, y: t, parameters="x1 x2",
+                   doc="The next number after ``x1`` in the direction of ``x2``.")
 
 
 class RoundingMethod(enum.IntEnum):
@@ -237,6 +238,11 @@ class Pow(Elementwise):
 
     def lower(self, ctx, x, y):
         base, exponent = ctx.avals_in
+        if ctx.tuned and not exponent.shape and base.dtype == exponent.dtype:
+            from ferax._src.ops.cpu_elementwise import constant_power  # lazy: most programs need none of it
+            value = constant_power(ctx, x, y)
+            if value is not None:
+                return [value]
         if base.dtype != exponent.dtype:
             y = ctx.convert(y, exponent.shape, base.dtype)
             ctx.avals_in = [base, exponent.update(dtype=base.dtype)]
@@ -315,7 +321,8 @@ def integer_pow(x, y):
     -------
     array like ``x``
     """
-    return integer_pow_p.bind(operand("integer_pow", x), y=int(y))[0]
+    y = int(y) if isinstance(y, float) and y.is_integer() else as_static_int(y, "y")
+    return integer_pow_p.bind(operand("integer_pow", x), y=y)[0]
 
 
 integer_pow.p = integer_pow_p
@@ -339,7 +346,7 @@ sqrt = unary("sqrt", "stablehlo.sqrt", INEXACT, lambda t, ans, x, **_: mul(t, di
 rsqrt = unary("rsqrt", "stablehlo.rsqrt", INEXACT, lambda t, ans, x, **_: mul(t, mul(div(ans, x), -0.5)),
               accuracy=True, doc="``1 / sqrt(x)``.")
 cbrt = unary("cbrt", "stablehlo.cbrt", FLOAT, lambda t, ans, x, **_: mul(t, mul(integer_pow(ans, -2), 1 / 3)),
-             accuracy=True, doc="Cube root, also of negative numbers.")
+             accuracy=True, quick=True, doc="Cube root, also of negative numbers.")
 
 
 # --- exponentials and logarithms ----------------------------------------------------------------
@@ -396,19 +403,20 @@ def _real_or(op: str, for_complex):
 
 
 sin = unary("sin", None, INEXACT, lambda t, ans, x, accuracy=None: mul(t, cos(x, accuracy=accuracy)), accuracy=True,
-            lower=_real_or("stablehlo.sine", _complex_sin), doc="Sine, of radians.")
+            lower=_real_or("stablehlo.sine", _complex_sin), quick=True, doc="Sine, of radians.")
 cos = unary("cos", None, INEXACT, lambda t, ans, x, accuracy=None: mul(t, neg(sin(x, accuracy=accuracy))),
-            accuracy=True, lower=_real_or("stablehlo.cosine", _complex_cos), doc="Cosine, of radians.")
+            accuracy=True, lower=_real_or("stablehlo.cosine", _complex_cos), quick=True, doc="Cosine, of radians.")
 tan = unary("tan", "stablehlo.tan", INEXACT, lambda t, ans, x, **_: mul(t, add(square(ans), 1)), accuracy=True,
-            doc="Tangent, of radians.")
-asin = unary("asin", "chlo.asin", INEXACT, lambda t, ans, x: mul(t, rsqrt(sub(1, square(x)))), doc="Inverse sine.")
-acos = unary("acos", "chlo.acos", INEXACT, lambda t, ans, x: mul(t, neg(rsqrt(sub(1, square(x))))),
+            quick=True, doc="Tangent, of radians.")
+asin = unary("asin", "chlo.asin", INEXACT, lambda t, ans, x: mul(t, rsqrt(sub(1, square(x)))), quick=True,
+             doc="Inverse sine.")
+acos = unary("acos", "chlo.acos", INEXACT, lambda t, ans, x: mul(t, neg(rsqrt(sub(1, square(x))))), quick=True,
              doc="Inverse cosine.")
-atan = unary("atan", "chlo.atan", INEXACT, lambda t, ans, x: div(t, add(square(x), 1)), doc="Inverse tangent.")
+atan = unary("atan", "chlo.atan", INEXACT, lambda t, ans, x: div(t, add(square(x), 1)), quick=True, doc="Inverse tangent.")
 atan2 = binary("atan2", "stablehlo.atan2", INEXACT,
                lambda t, ans, x, y: mul(t, div(y, add(square(x), square(y)))),
                lambda t, ans, x, y: mul(t, div(neg(x), add(square(x), square(y)))),
-               doc="The angle of the point with ordinate ``x`` and abscissa ``y``, from -pi to pi.")
+               quick=True, doc="The angle of the point with ordinate ``x`` and abscissa ``y``, from -pi to pi.")
 
 sinh = unary("sinh", "chlo.sinh", INEXACT, lambda t, ans, x: mul(t, cosh(x)), doc="Hyperbolic sine.")
 cosh = unary("cosh", "chlo.cosh", INEXACT, lambda t, ans, x: mul(t, sinh(x)), doc="Hyperbolic cosine.")

@@ -70,7 +70,8 @@ def _mulhi(ctx, x, y):
     return _mulhi_64(ctx, x, y) if wide else _mulhi_wide(ctx, x, y)
 
 
-mulhi = binary("mulhi", None, INT, lower=_mulhi, doc="The upper half of the double-width product ``x * y``.")
+mulhi = binary("mulhi", None, INT, lower=_mulhi, parameters="x y /",
+               doc="The upper half of the double-width product ``x * y``.")
 
 not_p, and_p, or_p, xor_p = bitwise_not.p, bitwise_and.p, bitwise_or.p, bitwise_xor.p
 shift_left_p, shift_right_logical_p = shift_left.p, shift_right_logical.p

@@ -42,12 +42,13 @@ lgamma = unary("lgamma", "chlo.lgamma", FLOAT, lambda t, ans, x: mul(t, digamma(
 digamma = unary("digamma", "chlo.digamma", FLOAT, lambda t, ans, x: mul(t, polygamma(1, x)),
                 doc="Digamma function, the derivative of `lgamma`.")
 polygamma = binary("polygamma", "chlo.polygamma", FLOAT, _not_by_first,
-                   lambda t, ans, m, x: mul(t, polygamma(add(m, 1), x)),
-                   doc="The derivative of order ``m`` (the first argument) of `digamma` at ``x``.")
+                   lambda t, ans, m, x: mul(t, polygamma(add(m, 1), x)), parameters="m x",
+                   doc="The derivative of order ``m`` of `digamma` at ``x``.")
 # d/dq sum (q + n)^-s = -s zeta(s + 1, q)  (DLMF 25.11.17)
 zeta = binary("zeta", "chlo.zeta", FLOAT, _not_by_first,
               lambda t, ans, s, q: mul(t, mul(neg(s), zeta(add(s, 1), q))),
-              doc="Hurwitz zeta function: the sum over n >= 0 of ``(q + n)**-x``, with q the second argument.")
+              parameters="x q",
+              doc="Hurwitz zeta function: the sum over n >= 0 of ``(q + n)**-x``.")
 
 # --- Bessel functions, scaled by exp(-|x|): I0' = I1, I1' = I0 - I1/x  (AS 9.6.27, 9.6.26) --------
 

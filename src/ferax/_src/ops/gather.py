@@ -6,6 +6,8 @@ functions of all of them, are in `scatter`.
 
 from __future__ import annotations
 
+from numbers import Number
+
 import numpy as np
 
 from ferax._src.ops.axes import move_axis, place_axis
@@ -36,9 +38,10 @@ from ferax._src.ops.select import clamp, select
 from ferax._src.ops.shape import reshape_p
 from ferax._src.ops.static import canonical_shape
 from ferax._src.ops.zeros import instantiate_zeros, zeros
-from ferax._src.tracing.core import Primitive, Zero, register
+from ferax._src.tracing.core import Array, Primitive, Tracer, Zero, register
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.util import errors
 
 CLIP, FILL, PROMISE = (
     GatherScatterMode.CLIP, GatherScatterMode.FILL_OR_DROP, GatherScatterMode.PROMISE_IN_BOUNDS)
@@ -158,7 +161,7 @@ class Scatter(Primitive):
 
     def abstract_eval(self, x, indices, updates, *, dimension_numbers, **params):
         check_scatter(x, indices, updates, dimension_numbers)
-        if dtypes.kind_of(x.dtype) not in self.accepts and not dtypes.is_extended(x.dtype):
+        if dtypes.kind_of(x.dtype) not in self.accepts and not (self.reducer is None and dtypes.is_extended(x.dtype)):
             raise TypeError(f"{self.name} does not accept dtype {dtypes.dtype_name(x.dtype)}")
         return [x.update(sharding=None)]
 
@@ -299,16 +302,27 @@ def gather(operand, start_indices, dimension_numbers, slice_sizes, *, unique_ind
     """
     mode = PROMISE if mode is None else GatherScatterMode.from_any(mode)
     if mode is FILL:
-        fill_value = default_fill(aval_of(operand).dtype) if fill_value is None else fill_value
-        if fill_value != fill_value:
-            fill_value = np.nan                 # one object for all NaNs, so that caches find it
+        fill_value = default_fill(aval_of(operand).dtype) if fill_value is None else _static_fill(fill_value)
     elif mode is GatherScatterMode.ONE_HOT:
         raise ValueError("gather: the mode 'one_hot' is for array indexing, x.at[...].get(mode='one_hot')")
     else:
         fill_value = None
-    return gather_p.bind(operand, start_indices, dimension_numbers=hashable_numbers(dimension_numbers),
+    return gather_p.bind(operand, start_indices, dimension_numbers=hashable_numbers(dimension_numbers, GatherDimensionNumbers),
                          slice_sizes=canonical_shape(slice_sizes, "slice_sizes"), unique_indices=bool(unique_indices),
                          indices_are_sorted=bool(indices_are_sorted), mode=mode, fill_value=fill_value)[0]
+
+
+def _static_fill(value):
+    """A fill value as a Python number: it is a parameter."""
+    if isinstance(value, Tracer):
+        raise errors.ConcretizationTypeError(value, "fill_value must be known while tracing")
+    if isinstance(value, (Array, np.ndarray, np.generic)):
+        if value.ndim:
+            raise TypeError(f"gather: fill_value must be a scalar, got an array of shape {value.shape}")
+        value = value.item()
+    if not isinstance(value, Number):
+        raise TypeError(f"gather: fill_value must be a number, got {value!r} of type {type(value).__name__}")
+    return np.nan if value != value else value              # one object for all NaNs, so that caches find it
 
 
 def default_fill(dtype):

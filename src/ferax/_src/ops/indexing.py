@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ferax._src.ops.static import as_static_ints
 from ferax._src.types import dtypes
 
 
@@ -95,12 +96,18 @@ _MODES = {
 }
 
 
-def hashable_numbers(numbers):
-    """Dimension numbers with all their entries as tuples of Python ints, fit for an equation's parameters."""
-    for entry in numbers:
-        if type(entry) is not tuple:
-            return type(numbers)(*[tuple([int(d) for d in entry]) for entry in numbers])
-    return numbers
+def hashable_numbers(numbers, kind: Any):
+    """Dimension numbers with all their entries as tuples of Python ints, fit for an equation's parameters.
+
+    Raises
+    ------
+    TypeError : if they are not a ``kind``, or an entry is not a sequence of integers.
+    """
+    if not isinstance(numbers, kind):
+        raise TypeError(f"dimension_numbers must be of type {kind.__name__}, got {numbers!r} of type {type(numbers).__name__}")
+    if all([type(entry) is tuple and all([type(d) is int for d in entry]) for entry in numbers]):
+        return numbers
+    return kind(*[as_static_ints(entry, f"{name} in dimension_numbers") for name, entry in zip(numbers._fields, numbers)])
 
 
 def scatter_numbers(numbers: GatherDimensionNumbers) -> ScatterDimensionNumbers:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ferax._src.ops.axes import place_axis, shift_axes
 from ferax._src.ops.linear import Linear
-from ferax._src.ops.static import as_static_ints, normalize_axis
+from ferax._src.ops.static import as_static_int, as_static_ints, normalize_axis
 from ferax._src.ops.zeros import instantiate_zeros
 from ferax._src.tracing.core import Array, Primitive, Zero, register
 from ferax._src.types import dtypes
@@ -221,12 +223,16 @@ def concatenate(operands, dimension):
         return operands[0]
     if not operands:
         raise ValueError("concatenate requires a non-empty sequences of arrays")
-    return concatenate_p.bind(*operands, dimension=int(dimension))[0]
+    return concatenate_p.bind(*operands, dimension=as_static_int(dimension, "dimension"))[0]
 
 
 def unstacked_operands(operands) -> list:
     """A sequence of arrays as a list; an array stands for its rows."""
-    return unstack(operands) if isinstance(operands, Array) else list(operands)
+    if isinstance(operands, Array):
+        return unstack(operands)
+    if isinstance(operands, str) or not isinstance(operands, Iterable):
+        raise TypeError(f"operands must be a sequence of arrays, got {operands!r} of type {type(operands).__name__}")
+    return list(operands)
 
 
 def split(operand, sizes, axis=0):

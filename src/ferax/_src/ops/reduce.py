@@ -1,14 +1,13 @@
-"""Reductions: the greatest and smallest of many elements, and where they are; and, or, xor.
+"""Reductions: the greatest and smallest of many elements; and, or, xor.
 
 `reduce_sum` stands in `broadcasting`, beside its transpose, and `reduce_prod` in `cumulative`, of which its
-derivative is made. `reduce_general` reduces by any function.
+derivative is made. `arg_extrema` finds where the greatest and smallest are, `control.reductions` reduces by any function.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ferax._src.ops.base import lower_as
 from ferax._src.ops.broadcasting import (  # noqa: F401
     batched_reduction_axes,
     broadcast_in_dim_p,
@@ -16,13 +15,10 @@ from ferax._src.ops.broadcasting import (  # noqa: F401
     reduce_sum_p,
     reduced_shape,
 )
-from ferax._src.ops.compare import eq, ne
+from ferax._src.ops.compare import eq
 from ferax._src.ops.convert import convert
 from ferax._src.ops.elementwise import div, max, min, mul
-from ferax._src.ops.elementwise_bits import bitwise_or
-from ferax._src.ops.select import select
-from ferax._src.ops.shape import iota_p
-from ferax._src.ops.static import as_static_int, as_static_ints
+from ferax._src.ops.static import as_static_ints
 from ferax._src.tracing.core import Primitive, Zero, register
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.types import dtypes
@@ -152,68 +148,11 @@ class ReduceXor(_Bits):
     reducer = "stablehlo.xor"
 
 
-# --- where the greatest or smallest is ----------------------------------------------------------
-
-class _ArgExtremum(Reduction):
-    """The index of the greatest or smallest element: the first of equal ones, the first NaN if there is any."""
-
-    accepts = "biuf"
-    extremum: Primitive
-
-    def abstract_eval(self, x, *, axes, index_dtype):
-        if len(axes) != 1:
-            raise ValueError(f"{self.name}: there must be one axis, got {axes}")
-        shape = reduced_shape(self.name, x, axes)
-        if x.shape[axes[0]] < 1:
-            raise ValueError("argmin and argmax require non-empty reduced dimension. "
-                             f"operand.shape={x.shape} axis={axes[0]}")
-        if dtypes.kind_of(index_dtype) not in "iu":
-            raise TypeError(f"index_dtype must be an integer type, but got {dtypes.dtype_name(index_dtype)}")
-        if dtypes.kind_of(x.dtype) not in self.accepts:
-            raise TypeError(f"{self.name} does not accept dtype {dtypes.dtype_name(x.dtype)}")
-        return [ShapedArray(shape, index_dtype)]
-
-    def lower(self, ctx, x, **params):
-        return find_extremum(self, ctx, x, extremum=self.extremum, **params)
-
-
-def _find_extremum(x, *, extremum, axes, index_dtype):
-    """The smallest index at which the extremum stands. Two plain reductions run faster than one of pairs."""
-    (best,) = extremum.bind(x, axes=axes)
-    kept = tuple([i for i in range(x.ndim) if i not in axes])
-    column = tuple([1 if i in axes else size for i, size in enumerate(x.shape)])
-    (best,) = broadcast_in_dim_p.bind(best, shape=column, broadcast_dimensions=kept, sharding=None)
-    found = eq(x, best)
-    if dtypes.kind_of(x.dtype) == "f":          # a NaN is the extremum, and not equal to itself
-        found = bitwise_or(found, ne(x, x))
-    size = x.shape[axes[0]]
-    wide = np.dtype(np.int32 if size < 2 ** 31 else np.int64)
-    (index,) = iota_p.bind(dtype=wide, shape=x.shape, dimension=axes[0], sharding=None)
-    (first,) = reduce_min_p.bind(select(found, index, wide.type(size - 1)), axes=axes)
-    return convert(first, index_dtype)
-
-
-find_extremum = lower_as(_find_extremum)
-
 reduce_max_p = register(ReduceMax())
 reduce_min_p = register(ReduceMin())
 reduce_and_p = register(ReduceAnd())
 reduce_or_p = register(ReduceOr())
 reduce_xor_p = register(ReduceXor())
-
-
-class ArgMax(_ArgExtremum):
-    name = "argmax"
-    extremum = reduce_max_p
-
-
-class ArgMin(_ArgExtremum):
-    name = "argmin"
-    extremum = reduce_min_p
-
-
-argmax_p = register(ArgMax())
-argmin_p = register(ArgMin())
 
 
 # --- the functions ------------------------------------------------------------------------------
@@ -291,38 +230,3 @@ def reduce_xor(operand, axes):
     array of the operand's dtype, without those dimensions
     """
     return reduce_xor_p.bind(operand, axes=as_static_ints(axes, "axes"))[0]
-
-
-def argmax(operand, axis, index_dtype):
-    """The index of the greatest element along an axis: the first of equal ones, the first NaN if there is any.
-
-    Parameters
-    ----------
-    operand : array
-    axis : counted from the front
-    index_dtype : integer dtype of the result
-
-    Returns
-    -------
-    array without the axis
-    """
-    return argmax_p.bind(operand, axes=(as_static_int(axis, "axis"),),
-                         index_dtype=dtypes.check_user_dtype(index_dtype, "argmax"))[0]
-
-
-def argmin(operand, axis, index_dtype):
-    """The index of the smallest element along an axis: the first of equal ones, the first NaN if there is any.
-
-    Parameters
-    ----------
-    operand : array
-    axis : counted from the front
-    index_dtype : integer dtype of the result
-
-    Returns
-    -------
-    array without the axis
-    """
-    return argmin_p.bind(operand, axes=(as_static_int(axis, "axis"),),
-                         index_dtype=dtypes.check_user_dtype(index_dtype, "argmin"))[0]
-

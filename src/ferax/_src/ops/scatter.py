@@ -17,7 +17,7 @@ from ferax._src.ops.compare import eq
 from ferax._src.ops.convert import convert
 from ferax._src.ops.elementwise import div, max, min, mul
 from ferax._src.ops.gather import Scatter, inverse_gather, scatter_add_p, scatter_sub_p
-from ferax._src.ops.indexing import GatherScatterMode, hashable_numbers
+from ferax._src.ops.indexing import GatherScatterMode, ScatterDimensionNumbers, hashable_numbers
 from ferax._src.ops.select import select
 from ferax._src.ops.shape import iota, reshape
 from ferax._src.ops.static import canonical_shape
@@ -192,7 +192,7 @@ def _bind(primitive, operand, indices, updates, numbers, indices_are_sorted, uni
     mode = GatherScatterMode.from_any(mode)
     if mode is GatherScatterMode.ONE_HOT:
         raise ValueError(f"{primitive.name}: the mode 'one_hot' is for gathers only")
-    return primitive.bind(operand, indices, updates, dimension_numbers=hashable_numbers(numbers),
+    return primitive.bind(operand, indices, updates, dimension_numbers=hashable_numbers(numbers, ScatterDimensionNumbers),
                           indices_are_sorted=bool(indices_are_sorted), unique_indices=bool(unique_indices), mode=mode,
                           update_jaxpr=update_jaxpr, update_consts=())[0]
 
@@ -224,6 +224,8 @@ def scatter_apply(operand, scatter_indices, func, dimension_numbers, *, update_s
     -------
     array like ``operand``
     """
+    if not callable(func):
+        raise TypeError(f"scatter_apply: func must be callable, got {func!r} of type {type(func).__name__}")
     dtype = aval_of(operand).dtype
     unused = full(canonical_shape(update_shape, "update_shape"), 0, dtype)
     return _bind(scatter_p, operand, scatter_indices, unused, dimension_numbers, indices_are_sorted, unique_indices, mode,
@@ -239,9 +241,17 @@ def _applied(func, dtype):
     closed = known.get(dtype)
     if closed is None:
         scalar = ShapedArray((), dtype)
-        closed = trace_to_jaxpr(lambda x, unused: [convert(func(x), dtype)], [scalar, scalar])
+        closed = trace_to_jaxpr(lambda x, unused: [_as_element(func(x), dtype)], [scalar, scalar])
         if has_tracer_consts(closed):
             raise NotImplementedError("scatter_apply: the function closes over a traced value; pass it another way, for "
                                       "instance by gathering, applying the function and scattering")
         known[dtype] = closed
     return closed
+
+
+def _as_element(y, dtype):
+    """What the function gave, as an element of the array."""
+    shape = aval_of(y).shape
+    if shape:
+        raise ValueError(f"scatter_apply: func must give a scalar for a scalar, got a result of shape {shape}")
+    return convert(y, dtype)

@@ -110,6 +110,8 @@ def select_n(which, *cases):
     -------
     array of the cases' dtype and shape
     """
+    if not cases:
+        raise ValueError("select_n: there must be at least one case, got none")
     return select_n_p.bind(operand("select_n", which), *prepare("select_n", *cases))[0]
 
 

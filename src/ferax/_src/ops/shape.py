@@ -26,7 +26,7 @@ from ferax._src.ops.broadcasting import (  # noqa: F401
 )
 from ferax._src.ops.linear import Linear
 from ferax._src.ops.placing import placed
-from ferax._src.ops.static import as_static_int, as_static_ints, canonical_shape, normalize_axis
+from ferax._src.ops.static import as_static_int, as_static_ints, normalize_axis, shape_or_size
 from ferax._src.tracing.core import Array, Primitive, register
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
@@ -205,7 +205,7 @@ def reshape(operand, new_sizes, dimensions=None, *, out_sharding=None):
     Parameters
     ----------
     operand : array
-    new_sizes : the new shape, of the same total size
+    new_sizes : the new shape, of the same total size; an int for one dimension
     dimensions : a permutation of the operand's dimensions to apply before, or None
     out_sharding : sharding of the result, or None
 
@@ -213,7 +213,7 @@ def reshape(operand, new_sizes, dimensions=None, *, out_sharding=None):
     -------
     array of shape ``new_sizes``
     """
-    new_sizes = canonical_shape(new_sizes, "new_sizes")
+    new_sizes = shape_or_size(new_sizes, "new_sizes")
     shape = aval_of(operand).shape
     if dimensions is not None:
         dimensions = as_static_ints(dimensions, "dimensions")
@@ -257,6 +257,8 @@ def collapse(operand, start_dimension, stop_dimension=None):
     array
     """
     shape = aval_of(operand).shape
+    start_dimension = 0 if start_dimension is None else as_static_int(start_dimension, "start_dimension")
+    stop_dimension = None if stop_dimension is None else as_static_int(stop_dimension, "stop_dimension")
     low, high, _ = builtins.slice(start_dimension, stop_dimension).indices(len(shape))
     if high < low:
         raise ValueError(f"Invalid dimension range passed to collapse: {shape}[{start_dimension}:{stop_dimension}]")
@@ -326,5 +328,5 @@ def broadcasted_iota(dtype, shape, dimension, *, out_sharding=None):
     array
     """
     (out,) = iota_p.bind(dtype=dtypes.check_and_canonicalize_user_dtype(dtype, "broadcasted_iota"),
-                         shape=canonical_shape(shape), dimension=as_static_int(dimension, "dimension"), sharding=None)
+                         shape=shape_or_size(shape), dimension=as_static_int(dimension, "dimension"), sharding=None)
     return out if out_sharding is None else placed(out, out_sharding, "broadcasted_iota")

@@ -6,6 +6,8 @@ negative numbers it takes away. What a strided slice left out is thus what its t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ferax._src.ops.axes import place_axis
 from ferax._src.ops.broadcasting import broadcast_in_dim_p, reduce_sum_p
 from ferax._src.ops.elementwise import sub
@@ -251,5 +253,9 @@ def pad(operand, padding_value, padding_config):
     -------
     array
     """
+    if not isinstance(padding_config, Iterable) or isinstance(padding_config, str):
+        raise TypeError(f"padding_config must be a sequence of triples (low, high, interior), got {padding_config!r}")
     config = tuple([as_static_ints(entry, "padding_config") for entry in padding_config])
+    if any([len(entry) != 3 for entry in config]):
+        raise ValueError(f"padding_config must have triples (low, high, interior), got {config}")
     return pad_p.bind(operand, padding_value, padding_config=config)[0]

@@ -190,7 +190,7 @@ class TopK(Primitive):
         if x.shape[axis] > 2 ** 31:
             raise ValueError(f"top_k returns int32 indices, which do not suffice for operand.shape={x.shape}")
         shape = (*x.shape[:axis], k, *x.shape[axis + 1:])
-        return [ShapedArray(shape, x.dtype, x.weak_type), ShapedArray(shape, np.dtype(np.int32))]
+        return [ShapedArray(shape, dtype, x.weak_type) for dtype in (x.dtype, _I32)]
 
     def lower(self, ctx, x, *, k, axis):
         (aval,), outs = ctx.avals_in, ctx.avals_out
@@ -235,13 +235,14 @@ def sort(operand, dimension=-1, is_stable=True, num_keys=1):
     -------
     array, or tuple of arrays
     """
-    if isinstance(operand, Sequence) and not isinstance(operand, Array):
+    num_keys = as_static_int(num_keys, "num_keys")
+    if isinstance(operand, Sequence) and not isinstance(operand, (Array, str)):
         if not operand:
             raise TypeError("Sort requires at least one operand")
         if not 1 <= num_keys <= len(operand):
             raise ValueError(f"num_keys={num_keys} must be between 1 and len(operand)={len(operand)}")
         dimension = normalize_axis(dimension, aval_of(operand[0]).ndim, "dimension")
-        return tuple(sort_p.bind(*operand, dimension=dimension, is_stable=bool(is_stable), num_keys=int(num_keys)))
+        return tuple(sort_p.bind(*operand, dimension=dimension, is_stable=bool(is_stable), num_keys=num_keys))
     if num_keys != 1:
         raise ValueError(f"num_keys={num_keys} must equal 1 for a single operand.")
     dimension = normalize_axis(dimension, aval_of(operand).ndim, "dimension")

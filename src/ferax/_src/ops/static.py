@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import operator
 
+import numpy as np
+
 from ferax._src.tracing.core import Tracer
 from ferax._src.util import errors
 
@@ -36,7 +38,17 @@ def as_static_ints(values, name: str) -> tuple[int, ...]:
         given = tuple(values)
     except TypeError:
         raise TypeError(f"{name} must be a sequence of integers, got {values!r}") from None
-    return tuple([as_static_int(value, name) for value in given])
+    return tuple([_one_of(value, name, given) for value in given])
+
+
+def _one_of(value, name: str, given) -> int:
+    if isinstance(value, Tracer):
+        raise errors.ConcretizationTypeError(value, f"{name} must be integers known while tracing")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a sequence of integers, got {given!r}: {value!r} is of type "
+                        f"{type(value).__name__}") from None
 
 
 def canonical_shape(shape, name: str = "shape") -> tuple[int, ...]:
@@ -51,6 +63,11 @@ def canonical_shape(shape, name: str = "shape") -> tuple[int, ...]:
         if size < 0:
             raise TypeError(f"{name} must have sizes that are not negative, got {sizes}")
     return sizes
+
+
+def shape_or_size(shape, name: str = "shape") -> tuple[int, ...]:
+    """`canonical_shape`, where a single integer is a shape of one dimension."""
+    return canonical_shape((shape,) if isinstance(shape, (int, np.integer)) else shape, name)
 
 
 def normalize_axis(axis, ndim: int, name: str = "axis") -> int:

@@ -12,7 +12,7 @@ from ferax._src.ops.base import add, numpy_scalar, operand, scalar_like
 from ferax._src.ops.broadcasting import broadcast_in_dim_p
 from ferax._src.ops.convert import convert
 from ferax._src.ops.placing import placed
-from ferax._src.ops.static import canonical_shape
+from ferax._src.ops.static import shape_or_size
 from ferax._src.tracing.core import Array, Zero
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
@@ -58,7 +58,7 @@ def full(shape, fill_value, dtype=None, *, sharding=None):
 
     Parameters
     ----------
-    shape : tuple of int
+    shape : tuple of int, or an int for one dimension
     fill_value : number or 0-dimensional array
     dtype : dtype-like, by default that of ``fill_value``
     sharding : Sharding of the result, or None
@@ -67,7 +67,7 @@ def full(shape, fill_value, dtype=None, *, sharding=None):
     -------
     array
     """
-    shape = canonical_shape(shape)
+    shape = shape_or_size(shape)
     fill_value = operand("full", fill_value)
     given = None if type(fill_value) is int else aval_of(fill_value)    # an int of any size may fit ``dtype``
     if given is not None and given.shape:
@@ -115,7 +115,7 @@ def full_like(x, fill_value, dtype=None, shape=None, sharding=None):
         weak = aval.weak_type
     else:                                       # a NumPy array or a description, such as ShapeDtypeStruct
         aval, weak = x, bool(getattr(x, "weak_type", False))
-    shape = aval.shape if shape is None else canonical_shape(shape)
+    shape = aval.shape if shape is None else shape_or_size(shape)
     if dtype is not None or not weak:
         return full(shape, fill_value, aval.dtype if dtype is None else dtype, sharding=sharding)
     fill = fill_value if isinstance(fill_value, Array) else operand("full_like", fill_value)

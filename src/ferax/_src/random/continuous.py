@@ -7,7 +7,6 @@ import numpy as np
 from ferax._src.control.stop_gradient import stop_gradient
 from ferax._src.numpy.arithmetic import add as jnp_add, multiply as jnp_multiply
 from ferax._src.numpy.division import true_divide
-from ferax._src.numpy.linalg import norm
 from ferax._src.numpy.powers import power
 from ferax._src.ops.compare import eq, ge, le, lt
 from ferax._src.ops.convert import bitcast_convert_type, convert
@@ -145,6 +144,7 @@ def _maxwell(key, *, shape, dtype):
 
 
 def _lengths(key, shape, dtype):
+    from ferax._src.numpy.linalg_norms import norm  # lazy: it comes with all decompositions
     return norm(normal_(key, shape=shape, dtype=dtype), axis=-1)
 
 

@@ -12,7 +12,7 @@ from ferax._src.ops.compare import eq, lt
 from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.elementwise import add, div, floor, log, log1p, mul, neg, sub
 from ferax._src.ops.joining import unstack
-from ferax._src.ops.reduce import argmax
+from ferax._src.ops.arg_extrema import argmax
 from ferax._src.ops.select import select
 from ferax._src.ops.shape import reshape
 from ferax._src.ops.sort import top_k

@@ -13,6 +13,7 @@ import operator
 
 import numpy as np
 
+from ferax._src.control.map import map as one_by_one
 from ferax._src.control.while_loop import while_loop
 from ferax._src.numpy.arithmetic import abs as jnp_abs, add as jnp_add, multiply as jnp_multiply
 from ferax._src.numpy.division import true_divide
@@ -24,6 +25,7 @@ from ferax._src.ops.compare import eq, ge, le
 from ferax._src.ops.convert import convert
 from ferax._src.ops.elementwise import add, div, exp, log, max as maximum, mul, neg, pow as pow_, sqrt, sub
 from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_or
+from ferax._src.ops.elementwise_gamma import random_gamma_grad
 from ferax._src.ops.reduce import reduce_max
 from ferax._src.ops.select import select
 from ferax._src.ops.shape import reshape
@@ -31,11 +33,12 @@ from ferax._src.random.arguments import (
     as_shape, check_safe_to_cast, constrained, float_dtype, parameter, sample_shape, shape_of)
 from ferax._src.random.continuous import exponential_, normal_, signs_
 from ferax._src.random.keys import fresh, single
-from ferax._src.random.prng import KeyPrimitive, map_over, random_split_p
+from ferax._src.random.prng import KeyPrimitive, map_over, random_split_p, threefry_impl
 from ferax._src.random.uniform import unit
 from ferax._src.runtime.fused import fused
 from ferax._src.runtime.lowering import lower_as
 from ferax._src.tracing.core import Zero, register
+from ferax._src.types import dtypes
 from ferax._src.util.tracebacks import api_boundary
 
 
@@ -80,8 +83,21 @@ def _draw_all(keys, a, *, log_space):
     n = keys.ndim
     count = int(np.prod(a.shape[n:], dtype=np.int64))
     split = reshape(random_split_p.bind(keys, shape=(count,))[0], (a.size,))
-    drawn = map_over(lambda key, x: _draw(key, x, log_space), 1, split, reshape(a, (a.size,)))
+    flat = reshape(a, (a.size,))
+    if keys.dtype._impl is threefry_impl:
+        drawn = map_over(lambda key, x: _draw(key, x, log_space), 1, split, flat)
+    else:                                       # other generators may draw all from the first key if mapped over several
+        drawn = one_by_one(lambda pair: _draw(*pair, log_space), (split, flat))
     return reshape(drawn, a.shape)
+
+
+def _by_parameter(a, drawn, log_space: bool):
+    """The derivative of numbers by their parameters; of a logarithm that of the number, over it."""
+    if not log_space:
+        return random_gamma_grad(a, drawn)
+    x = exp(drawn)
+    x = select(eq(x, 0), dtypes.finfo(a.dtype).tiny.astype(a.dtype), x)
+    return div(random_gamma_grad(a, x), x)
 
 
 class RandomGamma(KeyPrimitive):
@@ -93,10 +109,11 @@ class RandomGamma(KeyPrimitive):
         return [a]
 
     def jvp(self, primals, tangents, *, log_space):
-        if type(tangents[1]) is not Zero:
-            raise NotImplementedError("gamma numbers cannot be differentiated by their parameter: the derivative of a sample is "
-                                      "not implemented. Use lax.stop_gradient on the parameter if none is wanted.")
-        return super().jvp(primals, tangents, log_space=log_space)
+        (key, a), (_, t) = primals, tangents
+        outs = self.bind(key, a, log_space=log_space)
+        if type(t) is Zero:
+            return outs, [Zero.of(out) for out in outs]
+        return outs, [mul(t, _by_parameter(a, outs[0], log_space))]
 
     def batch(self, axis, args, dims, *, log_space):
         key, a = [place_axis(x, d, axis.size, 0) for x, d in zip(args, dims)]
@@ -128,7 +145,8 @@ def gamma(key, a, shape=None, dtype=None, *, out_sharding=None):
 
     Notes
     -----
-    Multiply by a scale, or divide by a rate, for those of other scales. A sample has no derivative by ``a``.
+    Multiply by a scale, or divide by a rate, for those of other scales. A sample can be differentiated by ``a``: it moves so that its
+    place in the distribution stays the same.
     """
     key, shape, dtype = _arguments("gamma", key, shape, dtype, a)
     return constrained(_gamma(key, a, shape=shape, dtype=dtype, log_space=False), out_sharding)

@@ -15,6 +15,7 @@ import numpy as np
 from ferax._src.ops import threefry
 from ferax._src.ops.axes import place_axis
 from ferax._src.ops.shape import reshape
+from ferax._src.random import generators
 from ferax._src.runtime.array import ArrayImpl, Signature, signature
 from ferax._src.runtime.lowering import lower_as
 from ferax._src.tracing.core import MappedAxis, Primitive, Zero, eval_trace, register, state
@@ -74,9 +75,14 @@ class KeyDType(dtypes.ExtendedDType):
         return key_dtype_named, (self._impl.name,)
 
 
-threefry_impl = PRNGImpl(  # type: ignore[call-arg]  # mypy counts __repr__ as a field
-    (2,), threefry.threefry_seed, threefry.threefry_split, threefry.threefry_random_bits, threefry.threefry_fold_in,
-    "threefry2x32", "fry")
+def _impl(words: int, module, name: str, tag: str, seed="seed", split="split", bits="random_bits", fold_in="fold_in") -> PRNGImpl:
+    """A generator of keys of so many words, its functions attributes of ``module``."""
+    functions = [getattr(module, function) for function in (seed, split, bits, fold_in)]
+    return PRNGImpl((words,), *functions, name, tag)  # type: ignore[call-arg]  # mypy counts __repr__ as a field
+
+
+threefry_impl = _impl(2, threefry, "threefry2x32", "fry", "threefry_seed", "threefry_split", "threefry_random_bits",
+                      "threefry_fold_in")
 
 #: Generators by name; `register_prng` adds to them.
 prngs: dict[str, PRNGImpl] = {}
@@ -96,6 +102,11 @@ def register_prng(impl: PRNGImpl) -> None:
 
 
 register_prng(threefry_impl)
+register_prng(_impl(4, generators, "rbg", "rbg", "rbg_seed", "rbg_split", "rbg_random_bits", "rbg_fold_in"))
+register_prng(_impl(4, generators, "unsafe_rbg", "urbg", "rbg_seed", "unsafe_rbg_split", "rbg_random_bits", "unsafe_rbg_fold_in"))
+register_prng(_impl(1, generators.philox2x32, "philox2x32", "phx2"))
+register_prng(_impl(2, generators.philox4x32, "philox4x32", "phx4"))
+register_prng(_impl(4, generators.threefry4x32, "threefry4x32", "fry4"))
 
 
 def key_dtype_of(impl: PRNGImpl) -> KeyDType:
@@ -115,16 +126,27 @@ def key_dtype_named(name: str) -> KeyDType:
 def map_over(fun, n: int, *operands):
     """Map a function of single elements over the first ``n`` axes of its operands, which have them in common.
 
-    Answers one array with those axes first.
+    Operands after the first may have size 1 where that has more: then they are not mapped along that axis. Answers one
+    array with those axes first.
     """
     if n == 0:
         return fun(*operands)
     lead = aval_of(operands[0]).shape[:n]
+    if any([aval_of(x).shape[:n] != lead for x in operands]):
+        return _map_over_first(lambda *xs: map_over(fun, n - 1, *xs), lead[0], operands)
     size = int(np.prod(lead, dtype=np.int64))
     flat = [reshape(x, (size, *aval_of(x).shape[n:])) for x in operands]
     (out,), (dim,) = batch_flat(lambda *xs: [fun(*xs)], flat, [0] * len(flat), MappedAxis(size))
     out = place_axis(out, dim, size, 0)
     return reshape(out, (*lead, *aval_of(out).shape[1:]))
+
+
+def _map_over_first(fun, size: int, operands):
+    shapes = [aval_of(x).shape for x in operands]
+    mapped = [i == 0 or shape[0] == size for i, shape in enumerate(shapes)]
+    values = [x if own else reshape(x, shape[1:]) for x, own, shape in zip(operands, mapped, shapes)]
+    (out,), (dim,) = batch_flat(lambda *xs: [fun(*xs)], values, [0 if own else None for own in mapped], MappedAxis(size))
+    return place_axis(out, dim, size, 0)
 
 
 class KeyPrimitive(Primitive):
@@ -209,15 +231,19 @@ class RandomSplit(KeyPrimitive):
 
 
 class RandomFoldIn(KeyPrimitive):
-    """A new key from each key and an integer."""
+    """A new key from each key and an integer; one that several keys share has size 1 along their axis."""
 
     name = "random_fold_in"
 
     def abstract_eval(self, keys, data):
         dtype = _check_keys("random_fold_in", keys)
-        if keys.shape != data.shape:
+        if keys.ndim != data.ndim or any([m not in (1, n) for n, m in zip(keys.shape, data.shape)]):
             raise TypeError(f"random_fold_in requires keys and integers of the same shape, got {keys.shape} and {data.shape}")
         return [ShapedArray(keys.shape, dtype)]
+
+    def batch(self, axis, args, dims):
+        (keys, data), (d_keys, d_data) = args, dims
+        return self.bind(place_axis(keys, d_keys, axis.size, 0), place_axis(data, d_data, 1, 0)), [0]
 
     lower = lower_as(lambda keys, data: _wrap(
         _map(keys, lambda impl, key, number: impl.fold_in(key, number), data), keys.dtype._impl))

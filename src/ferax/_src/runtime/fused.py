@@ -61,10 +61,14 @@ def fused(fun: Callable | None = None, *, static: tuple[str, ...] = ()) -> Calla
         try:
             run = cache[tuple(key)]
         except KeyError:
-            run = _prepare(fun, args, statics, cache, tuple(key))
+            run = None
         except TypeError:                       # a static value that cannot be hashed
-            return fun(*args, **statics)
-        return run(bufs)
+            run = False
+        if run:
+            return run(bufs)
+        if run is None:                         # not in the handler: an error of the function is not one of ours
+            return _prepare(fun, args, statics, cache, tuple(key))(bufs)
+        return fun(*args, **statics)
 
     call.fused_programs = cache  # type: ignore[attr-defined]
     return call

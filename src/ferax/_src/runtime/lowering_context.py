@@ -36,11 +36,12 @@ from ferax._src.runtime.lowering_module import (
     slots,
     symbol_text,
 )
+from ferax._src.types import dtypes
 from ferax._src.util import source as source_info
 
 create = mlir.create
 
-_CONTRACTIONS = frozenset(("dot_general", "ragged_dot_general", "ragged_dot", "conv_general_dilated"))
+_CONTRACTIONS = frozenset(("dot_general", "ragged_dot_general", "ragged_dot"))
 
 
 class LoweringContext(Builder):
@@ -110,7 +111,9 @@ class LoweringContext(Builder):
                 self.effects, self.params = eqn.effects, params
                 if primitive.handles_extended_dtypes or not has_extended(avals_in, avals_out):
                     if primitive.name in _CONTRACTIONS:
-                        self._note_contraction(primitive.name, params)
+                        dtype = avals_in[0].dtype
+                        half = dtype.itemsize == 2 and dtypes.kind_of(dtype) == "f"
+                        self.note_contraction("half_dot" if half else "dot")
                     results = primitive.lower(self, *values, **params)
                 else:
                     results = self._lower_physically(primitive, values, params)
@@ -129,20 +132,9 @@ class LoweringContext(Builder):
         finally:
             self.scope = scope
 
-    def _note_contraction(self, name: str, params: Mapping[str, Any]) -> None:
-        """Remembers what kinds of matrix products and convolutions there are, for the compile options."""
-        found = self.state.contractions
-        if name != "conv_general_dilated":
-            half = self.avals_in[0].dtype.itemsize == 2
-            found.add("half_dot" if half else "dot")
-            return
-        numbers = params.get("dimension_numbers")
-        kernel = getattr(numbers, "rhs_spec", None)
-        channels = self.avals_in[1].shape[kernel[1]] if kernel is not None else self.avals_in[1].size
-        plain = (
-            all(d == 1 for d in params.get("lhs_dilation") or ()) and params.get("batch_group_count", 1) == 1
-        )
-        found.add("small_conv" if channels < 48 and plain else "conv")
+    def note_contraction(self, kind: str) -> None:
+        """Remembers, for the compile options, that there is a 'dot', 'half_dot', 'conv' or 'small_conv'."""
+        self.state.contractions.add(kind)
 
     def _lower_physically(self, primitive: Any, values: Sequence[Any], params: Mapping[str, Any]) -> list:
         """A primitive that knows nothing of extended dtypes, on their physical form."""
@@ -169,6 +161,61 @@ class LoweringContext(Builder):
         n = len(function.effects)
         self.tokens.update(zip(function.effects, results))
         return results[n:]
+
+    def composite(
+        self, closed: ClosedJaxpr, *values: Any, name: str, attributes: Mapping[str, Any], version: int
+    ) -> list:
+        """An operation that the compiler may know by name, with a private function for its parts."""
+        if self.isolated or ordered_effects(closed.effects):
+            return self.inline(closed, *values, scope=name)
+        bench = self.bench
+        function = self.state.functions.get(id(closed)) or self._emit_function(closed, name)
+        hidden = [self.closed_over(c.value, c.aval) for c in function.hidden]
+        attrs = {
+            "name": bench.string(name),
+            "decomposition": bench.symbol(function.symbol),
+            "composite_attributes": bench.dictionary(
+                {k: bench.dense(v) if isinstance(v, np.ndarray) else bench.attribute(v) for k, v in attributes.items()}
+            ),
+            "version": bench.i32(version),
+        }
+        return list(self.op("stablehlo.composite", [*hidden, *values], function.out_types, attrs).results)
+
+    def call_written(self, key: Any, write: Callable[..., Any], operands: Sequence[Any], name: str) -> Any:
+        """A call of a private function with the one result that ``write(ctx, *arguments)`` answers.
+
+        It is written once per ``key`` in a module, and copied into the thread's next modules. Its operations have no
+        place, so that the compiler ascribes them to the call.
+        """
+        bench, state = self.bench, self.state
+        state.written_calls += 1
+        if self.isolated:
+            return write(self, *operands)
+        key = (key, state.num_partitions)
+        function = state.functions.get(key)
+        if function is None:
+            symbol = state.fresh_symbol(name)
+            known = bench.memo.get(key)
+            if known is None:
+                written, block = bench.new_function(state.module, symbol, [v.type for v in operands], public=False)
+                with self._inside(block, isolated=False):
+                    self.loc = bench.unknown
+                    result = write(self, *block.arguments)
+                    bench.finish_function(written, block, [result])
+                known = bench.remember_function(key, written, result.type)
+            else:
+                bench.copy_function(known[0], state.module, symbol)
+            function = state.functions[key] = SubFunction(symbol, [], [], [known[1]])
+        attrs = {"callee": bench.symbol(function.symbol)}
+        return create("func.call", function.out_types, operands, attrs, None, 0, self.loc, self.ip).result
+
+    def function_symbols(self, jaxprs: Sequence[ClosedJaxpr], name: str) -> Any:
+        """An attribute that names private functions with the operations of jaxprs, for custom calls that call them."""
+        for closed in jaxprs:
+            if id(closed) not in self.state.functions:
+                self._emit_function(closed, name)
+        functions = [self.state.functions[id(closed)] for closed in jaxprs]
+        return self.bench.array([self.bench.symbol(function.symbol) for function in functions])
 
     def _emit_function(self, closed: ClosedJaxpr, name: str) -> SubFunction:
         bench, state = self.bench, self.state

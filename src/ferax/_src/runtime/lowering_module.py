@@ -45,6 +45,7 @@ class ModuleState:
         "num_partitions",
         "device_ids",
         "contractions",
+        "written_calls",
         "name",
     )
 
@@ -66,6 +67,7 @@ class ModuleState:
         self.num_replicas = num_replicas
         self.num_partitions = num_partitions
         self.device_ids: tuple[int, ...] | None = None
+        self.written_calls = 0  # of `LoweringContext.call_written`
         self.contractions: set[str] = (
             set()
         )  # 'dot', 'half_dot', 'conv', 'small_conv': for the compile options

@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ferax._src.engine.sharding import OpSharding
+from ferax._src.ir.jaxpr import ClosedJaxpr, jaxprs_in_params
 from ferax._src.runtime.array import physical_aval
 from ferax._src.runtime.lowering_module import ModuleState
-from ferax._src.types.shardings import UNCONSTRAINED, NamedSharding, spec_names
+from ferax._src.types.meshes import AbstractMesh
+from ferax._src.types.shardings import UNCONSTRAINED, NamedSharding, Sharding, spec_names
 
 if TYPE_CHECKING:
     from ferax._src.runtime.lowering_context import LoweringContext
@@ -103,6 +105,24 @@ def constrain(ctx: LoweringContext, value: Any, aval: Any, sharding: Any) -> Any
         return value
     attrs = {"sharding": sharding_attribute(ctx.state, sharding, physical_aval(aval).ndim)}
     return ctx.op("sdy.sharding_constraint", (value,), [value.type], attrs).result
+
+
+def shardings_inside(closed: ClosedJaxpr) -> list:
+    """The shardings over several devices that a program's equations ask for; kept on it."""
+    found = closed.cache.get("shardings inside")
+    if found is None:
+        shardings: dict[Any, None] = {}
+        for eqn in closed.jaxpr.eqns:
+            params = eqn.params
+            given = params.get("in_shardings") or (), params.get("out_shardings") or (), (params.get("sharding"),)
+            for sharding in (s for group in given for s in group if isinstance(s, Sharding)):
+                if not isinstance(getattr(sharding, "mesh", None), AbstractMesh) and len(sharding._device_list) > 1:
+                    shardings[sharding] = None
+            for inner in jaxprs_in_params(params):
+                if isinstance(inner, ClosedJaxpr):
+                    shardings.update(dict.fromkeys(shardings_inside(inner)))
+        found = closed.cache["shardings inside"] = list(shardings)
+    return found
 
 
 def manual_computation(

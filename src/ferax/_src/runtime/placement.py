@@ -19,12 +19,13 @@ from ferax._src.types.shardings import GSPMDSharding, SingleDeviceSharding
 class Placement:
     """The devices of a program, where it wants each argument, and whether its results are committed."""
 
-    __slots__ = ("devices", "in_shardings", "committed")
+    __slots__ = ("devices", "in_shardings", "committed", "inside")
 
-    def __init__(self, device_list, in_shardings, committed: bool):
+    def __init__(self, device_list, in_shardings, committed: bool, inside=()):
         self.devices = device_list
         self.in_shardings = in_shardings
         self.committed = committed
+        self.inside = inside                    # shardings that equations of the program ask for
 
     @property
     def single(self) -> bool:

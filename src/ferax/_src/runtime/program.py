@@ -15,7 +15,7 @@ import numpy as np
 
 from ferax._src import engine
 from ferax._src.ir.jaxpr import ClosedJaxpr
-from ferax._src.runtime import checks, compile as compile_, lowering
+from ferax._src.runtime import checks, compile as compile_, lowering, lowering_shardings
 from ferax._src.runtime.array import ArrayImpl, Signature, signature
 from ferax._src.runtime.effects import failure, token_signature, tokens
 from ferax._src.runtime.placement import Placement, mover, place
@@ -169,7 +169,11 @@ def lower_program(closed: ClosedJaxpr, in_sigs: Sequence[Signature], *, name: st
     asked = [s for s in (*(in_shardings or ()), *(out_shardings or ())) if s is not None]
     if sharding is None and asked:
         sharding = max(asked, key=lambda s: len(s._device_list))
+    inside = lowering_shardings.shardings_inside(closed)
+    if inside and sharding is None:
+        sharding = _place_of_constraints(inside, in_sigs, closed.debug_info.arg_names, name)
     placement = place([*in_sigs, *consts], sharding=sharding, arg_names=closed.debug_info.arg_names, fun_name=name)
+    placement.inside = inside
     targets = placement.in_shardings[:len(in_sigs)]
     if in_shardings is not None:
         targets = [t if s is None else s for s, t in zip(in_shardings, targets)]
@@ -184,6 +188,19 @@ def lower_program(closed: ClosedJaxpr, in_sigs: Sequence[Signature], *, name: st
         warnings.warn(f"Some donated buffers were not usable: {types}: no result of {name} has the same shape and dtype",
                       stacklevel=2)
     return low, placement
+
+
+def _place_of_constraints(inside: list, in_sigs: Sequence[Signature], arg_names, name: str):
+    """The place of a program that nobody was asked for but by shardings inside it; committed arguments must be there."""
+    wanted = inside[0]
+    for i, sig in enumerate(in_sigs):
+        if sig.committed and sig.sharding._device_list != wanted._device_list:
+            argument = arg_names[i] if arg_names is not None and i < len(arg_names) else f"argument {i}"
+            raise ValueError(
+                f"Received incompatible devices for jitted computation. Got argument {argument} of {name} with shape "
+                f"{sig.aval.str_short(short_dtypes=False)} and with device ids {[d.id for d in sig.sharding._device_list]} and a sharding "
+                f"inside of {name}, {wanted}, with device ids {[d.id for d in wanted._device_list]}. Move the argument with `device_put`.")
+    return wanted
 
 
 def finish_program(closed: ClosedJaxpr, low: lowering.Lowered, placement: Placement, in_sigs: Sequence[Signature], *,
@@ -238,7 +255,8 @@ def _out_signatures(low: lowering.Lowered, placement: Placement, executable) -> 
                 for aval, kind in zip(low.out_avals, kinds)]
     chosen = engine.compiler.output_shardings(executable)
     found = chosen[len(low.ordered_effects):] if chosen is not None else [engine.sharding.REPLICATED] * len(low.out_avals)
-    mesh = next((s.mesh for s in (*placement.in_shardings, *low.out_shardings) if isinstance(s, NamedSharding)), None)
+    asked_for = (*placement.in_shardings, *low.out_shardings, *placement.inside)
+    mesh = next((s.mesh for s in asked_for if isinstance(s, NamedSharding)), None)
     sigs = []
     for aval, hlo, asked in zip(low.out_avals, found, low.out_shardings):
         sharding = asked

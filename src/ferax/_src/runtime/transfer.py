@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from ferax._src.types import dtypes, pytrees
 from ferax._src.types.avals import ShapedArray
 from ferax._src.types.shardings import NamedSharding, Sharding, SingleDeviceSharding
 from ferax._src.util import config
+from ferax._src.util.tracebacks import at_fault
 
 _device_put = buffers._device_put
 _ZERO_COPY = buffers._ZERO_COPY
@@ -121,14 +123,14 @@ class _Quiet(threading.local):
 _quiet = _Quiet()
 
 
-def not_a_value(value) -> TypeError:
+def not_a_value(value) -> Exception:
     """The error for a value that cannot be an array."""
     if isinstance(value, np.ndarray):
-        return TypeError(f"a NumPy array of dtype {value.dtype} cannot be an array: its elements are not numbers")
+        return at_fault(TypeError(f"a NumPy array of dtype {value.dtype} cannot be an array: its elements are not numbers"), value)
     text = repr(value) if isinstance(value, str) else f"'{value!r}'"
     text = text if len(text) <= 60 else text[:57] + "..."
-    return TypeError(f"Argument {text} of type {type(value)} is not a valid JAX type: expected an array, a number, or "
-                     "nested lists of numbers")
+    return at_fault(TypeError(f"Argument {text} of type {type(value)} is not a valid JAX type: expected an array, a number, or "
+                              "nested lists of numbers"), value)
 
 
 # Python scalars become device arrays at every eager `x + 1`; the last ones are kept.
@@ -248,6 +250,13 @@ def put_leaf(value, sharding=None, *, donate: bool = False, may_alias: bool | No
     raise not_a_value(value)
 
 
+@dataclass(frozen=True)
+class MemoryKind:
+    """A kind of memory of the device where a value is, as a place for `device_put_p`: "device", "pinned_host", ..."""
+
+    kind: str
+
+
 class DevicePut(Primitive):
     """The same values, at another place."""
 
@@ -257,9 +266,16 @@ class DevicePut(Primitive):
         return [x]
 
     def evaluate(self, args, params):
+        if isinstance(params["sharding"], MemoryKind):
+            return [as_array(args[0])]          # evaluated at once, a value is in use already
         return [put_leaf(as_array(args[0]), params["sharding"])]
 
     def lower(self, ctx, x, *, sharding):
+        if isinstance(sharding, MemoryKind):
+            if ctx.platform == "cpu":           # has one memory, whatever it is called
+                return [x]
+            place = {"mhlo.frontend_attributes": ctx.bench.attribute({"_xla_buffer_placement": sharding.kind})}
+            return ctx.custom_call("annotate_device_placement", [x], [x.type], has_side_effect=True, api_version=1, attrs=place)
         if sharding is None or type(sharding) is SingleDeviceSharding:
             return [x]                          # inside a program there is one place: the program's own
         return [lowering_shardings.constrain(ctx, x, ctx.avals_in[0], sharding)]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ferax._src.types import dtypes
+from ferax._src.util.tracebacks import at_fault
 
 _interned: weakref.WeakValueDictionary[tuple, ShapedArray] = weakref.WeakValueDictionary()
 _strong: dict[tuple, ShapedArray] = {}      # the avals in use lately; spares the weak table's slower look-up
@@ -193,8 +194,8 @@ def aval_of(value) -> Any:
         if value.dtype == dtypes.float0:
             return ShapedArray(value.shape, dtypes.float0)
         if value.dtype.kind in "OSUMmV" and not dtypes.is_supported(value.dtype):
-            raise TypeError(f"a NumPy array of dtype {value.dtype} is not a valid ferax type")
+            raise at_fault(TypeError(f"a NumPy array of dtype {value.dtype} is not a valid ferax type"), value)
         return ShapedArray(value.shape, dtypes.canonicalize_dtype(value.dtype))
     if isinstance(value, (bool, int, float, complex)):
         return scalar_aval(dtypes.python_scalar_base(kind))
-    raise TypeError(f"{value!r} of type {kind.__name__} is not an array, a number or a tracer")
+    raise at_fault(TypeError(f"{value!r} of type {kind.__name__} is not an array, a number or a tracer"), value)

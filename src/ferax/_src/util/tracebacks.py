@@ -46,11 +46,48 @@ def api_boundary(fn: F) -> F:
         try:
             return fn(*args, **kwargs)
         except Exception as e:
+            if hasattr(e, "value_at_fault"):
+                name_argument(e, fn, args, kwargs)
             if not _below_another_boundary():
                 filter_exception(e)
             raise  # a bare raise continues with e.__traceback__ as it is now, without this frame
 
     return boundary  # type: ignore[return-value]
+
+
+def at_fault(e: Exception, value: object) -> Exception:
+    """The error ``e``, for a value that is not what it must be: the public function that was given it says where.
+
+    What finds out knows the value and not whose argument it is; the public function knows that and not the value.
+    """
+    e.value_at_fault = value  # type: ignore[attr-defined]
+    return e
+
+
+def name_argument(e: Exception, fn: Callable, args: tuple, kwargs: dict) -> None:
+    """Say in the text of an error which argument of ``fn`` the value at fault is, if it is one."""
+    import inspect  # lazy: only to word an error
+
+    value = e.__dict__.pop("value_at_fault")
+    try:
+        given = inspect.signature(fn).bind(*args, **kwargs)
+    except (TypeError, ValueError):  # not a call that fits; then Python's own error says so
+        return
+    for name, argument in given.arguments.items():
+        place = _place_in(argument, value)
+        if place is not None:
+            e.args = (f"{fn.__name__}: the argument {name}{place}: {e.args[0]}", *e.args[1:])
+            return
+
+
+def _place_in(argument, value) -> str | None:
+    if argument is value:
+        return ""
+    if isinstance(argument, (list, tuple)):
+        for i, item in enumerate(argument):
+            if item is value:
+                return f"[{i}]"
+    return None
 
 
 def filter_at_exit(e: Exception) -> None:
