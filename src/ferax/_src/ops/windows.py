@@ -22,7 +22,6 @@ from ferax._src.ops.base import add
 from ferax._src.ops.compare import eq
 from ferax._src.ops.conv_numbers import dilated, explicit_pads, padtype_to_pads, window_count
 from ferax._src.ops.broadcasting import broadcast_in_dim_p
-from ferax._src.ops.joining import concatenate_p
 from ferax._src.ops.select import select
 from ferax._src.ops.shape import iota_p, reshape_p
 from ferax._src.ops.slicing import pad_p, slice_p
@@ -303,20 +302,15 @@ def interleaved(parts: dict, strides):
 def _repeated(x, counts):
     """Each element as often as ``counts`` say along each dimension."""
     shape = aval_of(x).shape
-    for d, count in enumerate(counts):
-        if count == 1:
-            continue
-        before, after = shape[:d + 1], shape[d + 1:]
-        rest = math.prod(after)
-        if rest < 16:
-            spread, kept = (*before, count, *after), tuple([i + (i > d) for i in range(len(shape))])
-            (x,) = broadcast_in_dim_p.bind(x, shape=spread, broadcast_dimensions=kept, sharding=None)
-        else:                                   # what lies together is copied as a whole
-            (x,) = reshape_p.bind(x, new_sizes=(*before, rest), dimensions=None, sharding=None)
-            (x,) = concatenate_p.bind(*[x] * count, dimension=d + 1)
-        shape = (*shape[:d], shape[d] * count, *after)
-        (x,) = reshape_p.bind(x, new_sizes=shape, dimensions=None, sharding=None)
-    return x
+    spread: list = []
+    dims = []
+    for n, count in zip(shape, counts):
+        dims.append(len(spread))
+        spread += [n] if count == 1 else [n, count]
+    if len(spread) == len(shape):
+        return x
+    (x,) = broadcast_in_dim_p.bind(x, shape=tuple(spread), broadcast_dimensions=tuple(dims), sharding=None)
+    return reshape_p.bind(x, new_sizes=tuple([n * c for n, c in zip(shape, counts)]), dimensions=None, sharding=None)[0]
 
 
 def _merged(xs, d: int):
