@@ -77,7 +77,7 @@ def test_associative_scan_of_what_does_not_commute():
 @pytest.mark.parametrize("call, error, text", [
     (lambda: lax.associative_scan(jnp.add, (jnp.ones(2), jnp.ones(3))), ValueError, "must have the same first dimension"),
     (lambda: lax.associative_scan(jnp.add, jnp.ones(2), axis=1), ValueError, "out of bounds"),
-    (lambda: lax.associative_scan(jnp.add, 1.0), ValueError, "no leading axis"),
+    (lambda: lax.associative_scan(jnp.add, 1.0), ValueError, "got a scalar"),
     (lambda: lax.associative_scan(lambda a, b: (a, b), jnp.ones(4)), TypeError, "must answer a pytree like its arguments"),
     (lambda: lax.associative_scan(1, jnp.ones(4)), TypeError, "should be callable"),
 ])
