@@ -76,7 +76,7 @@ def _divided(u, v):
         part = dynamic_slice_in_dim(rest, k, m)
         digit = div(slice_in_dim(part, 0, 1), lead)
         # The first coefficient is gone by construction, whatever rounding would leave of it.
-        tail = sub(slice_in_dim(part, 1, m), mul(broadcast_in_dim(digit, (m - 1,), (0,)) if m != 2 else digit, slice_in_dim(v, 1, m)))
+        tail = sub(slice_in_dim(part, 1, m), mul(broadcast_in_dim(digit, (m - 1,), (0,)), slice_in_dim(v, 1, m)))
         part = concatenate([full((1,), 0, u.dtype), tail])
         return dynamic_update_slice_in_dim(rest, part, k, 0), reshape(digit, ())
 

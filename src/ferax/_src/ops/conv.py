@@ -23,7 +23,7 @@ import numpy as np
 from ferax._src.ops.axes import move_axis
 from ferax._src.ops.base import add, check_same_dtypes, float0_error
 from ferax._src.ops.broadcasting import transpose_p
-from ferax._src.ops.conv_lowering import quicker_form
+from ferax._src.ops.conv_lowering import quicker_form, reshaped
 from ferax._src.ops.conv_numbers import (
     ConvDimensionNumbers,
     check_strides,
@@ -35,7 +35,7 @@ from ferax._src.ops.convert import convert_element_type_p
 from ferax._src.ops.elementwise import sub
 from ferax._src.ops.elementwise_complex import complex, imag, real
 from ferax._src.ops.precision import DotAlgorithm, DotAlgorithmPreset
-from ferax._src.ops.shape import reshape_p, rev_p
+from ferax._src.ops.shape import rev_p
 from ferax._src.ops.zeros import zeros
 from ferax._src.tracing.core import Primitive, Zero, register
 from ferax._src.tracing.staging import trace_to_jaxpr
@@ -274,10 +274,6 @@ def _by_real_parts(x, y, params):
 
 # --- axes made of several -----------------------------------------------------------------------
 
-def _reshape(x, shape):
-    return reshape_p.bind(x, new_sizes=tuple(shape), dimensions=None, sharding=None)[0]
-
-
 def _swap(x, axis: int):
     """``x`` with the axes ``axis`` and ``axis + 1`` exchanged."""
     order = list(range(x.ndim))
@@ -290,17 +286,17 @@ def _fold(x, d: int, axis: int, groups: int = 1):
     x = move_axis(x, d, axis)
     before, (size, n), after = x.shape[:axis], x.shape[axis:axis + 2], x.shape[axis + 2:]
     if groups > 1:
-        x = _swap(_reshape(x, (*before, size, groups, n // groups, *after)), axis)
-    return _reshape(x, (*before, size * n, *after))
+        x = _swap(reshaped(x, (*before, size, groups, n // groups, *after)), axis)
+    return reshaped(x, (*before, size * n, *after))
 
 
 def _unfold(x, axis: int, size: int, groups: int = 1):
     """The inverse of `_fold`, with the mapped axis at ``axis``."""
     before, n, after = x.shape[:axis], x.shape[axis] // size, x.shape[axis + 1:]
     if groups == 1:
-        return _reshape(x, (*before, size, n, *after))
-    x = _swap(_reshape(x, (*before, groups, size, n // groups, *after)), axis)
-    return _reshape(x, (*before, size, n, *after))
+        return reshaped(x, (*before, size, n, *after))
+    x = _swap(reshaped(x, (*before, groups, size, n // groups, *after)), axis)
+    return reshaped(x, (*before, size, n, *after))
 
 
 def _regroup(x, source: int, destination: int, groups: int):
@@ -308,6 +304,6 @@ def _regroup(x, source: int, destination: int, groups: int):
     if groups == 1:
         return x
     shape = list(x.shape)
-    x = _reshape(x, (*shape[:source], groups, shape[source] // groups, *shape[source + 1:]))
+    x = reshaped(x, (*shape[:source], groups, shape[source] // groups, *shape[source + 1:]))
     shape[source] //= groups
     return _fold(x, source, destination)

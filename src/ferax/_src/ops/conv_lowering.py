@@ -136,7 +136,8 @@ def _choose(g: Geometry):
 
 # --- parts of arrays ----------------------------------------------------------------------------
 
-def _reshape(x, shape):
+def reshaped(x, shape):
+    """``x`` in another shape, which is known to fit."""
     return reshape_p.bind(x, new_sizes=tuple(shape), dimensions=None, sharding=None)[0]
 
 
@@ -189,7 +190,7 @@ def by_shifted_products(g: Geometry, x, y):
     """``sum_k shift_k(x) * y[k]``, in the layout of ``x``, with a dimension for the output features of each feature."""
     dtype, feature, multiplier = _sum_dtype(g.dtype), g.lhs_spec[1], g.out_features // g.groups
     x = _padded(g, x)
-    y = _reshape(_transpose(_converted(y, dtype), (*g.rhs_spec[2:], *g.rhs_spec[:2])), (*g.window, g.features, multiplier))
+    y = reshaped(_transpose(_converted(y, dtype), (*g.rhs_spec[2:], *g.rhs_spec[:2])), (*g.window, g.features, multiplier))
     sizes = list(x.shape)
     for d, n in zip(g.lhs_spec[2:], g.count):
         sizes[d] = n
@@ -201,11 +202,11 @@ def by_shifted_products(g: Geometry, x, y):
     def term(k):
         part = _cut(x, {d: (j * dilation, n, stride) for d, j, dilation, n, stride in
                         zip(g.lhs_spec[2:], k, g.rhs_dilation, g.count, g.strides)})
-        weights = _reshape(_cut(y, {i: (j, 1, 1) for i, j in enumerate(k)}), (g.features, multiplier))
+        weights = reshaped(_cut(y, {i: (j, 1, 1) for i, j in enumerate(k)}), (g.features, multiplier))
         return mul(spread(_converted(part, dtype), [d for d in range(g.ndim + 1) if d != feature + 1]),
                    spread(weights, (feature, feature + 1)))
     sizes[feature] *= multiplier
-    total = _reshape(_total(map(term, _indices(g.window))), sizes)
+    total = reshaped(_total(map(term, _indices(g.window))), sizes)
     return _converted(_transpose(total, _between(g.lhs_spec, g.out_spec)), g.dtype)
 
 
@@ -236,7 +237,7 @@ def by_row_products(ctx, g: Geometry, x, y):
     index = ShapedArray((), np.dtype(np.int32))
 
     def prepare(x, y):                          # y as (m, *the layout of x)
-        y = _reshape(_transpose(y, g.rhs_spec), (g.groups, g.out_features // g.groups, g.kernel_features, *g.window))
+        y = reshaped(_transpose(y, g.rhs_spec), (g.groups, g.out_features // g.groups, g.kernel_features, *g.window))
         order = [0] * g.ndim
         for place, d in zip(g.lhs_spec, (0, *range(2, g.ndim + 1))):
             order[place] = d
@@ -307,9 +308,9 @@ def by_row_products(ctx, g: Geometry, x, y):
             lambda turn, all_sums: [next_turn(turn), *ctx.inline(putting, all_sums, sums_of_turn(turn), turn, here=True)])
 
     def finish(found):                          # (*count in the loops' order, m, groups) -> (1, features, *count)
-        out = _reshape(found, (*order, *part.shape[1:]))
+        out = reshaped(found, (*order, *part.shape[1:]))
         dims = range(g.rank) if together else [(*outer, last).index(i) for i in range(g.rank)]
-        out = _reshape(transpose_p.bind(out, permutation=(g.rank + 1, g.rank, *dims))[0], (1, g.out_features, *g.count))
+        out = reshaped(transpose_p.bind(out, permutation=(g.rank + 1, g.rank, *dims))[0], (1, g.out_features, *g.count))
         return [_converted(_transpose(out, _between(range(g.ndim), g.out_spec)), g.dtype)]
     return ctx.inline(trace_to_jaxpr(finish, [shape]), found, here=True)[0]
 
@@ -341,10 +342,10 @@ def by_batched_products(g: Geometry, x, y):
     x = _transpose(_padded(g, x), g.lhs_spec)
     sizes = x.shape[2:]
     if g.batch_groups > 1:                      # (groups, n, *spatial, c)
-        x = _transpose(_reshape(x, (groups, batch, g.features, *sizes)), (0, 1, *[i + 1 for i in spatial], 2))
+        x = _transpose(reshaped(x, (groups, batch, g.features, *sizes)), (0, 1, *[i + 1 for i in spatial], 2))
     else:
-        x = _transpose(_reshape(x, (batch, groups, g.kernel_features, *sizes)), (1, 0, *[i + 1 for i in spatial], 2))
-    y = _transpose(_reshape(_transpose(y, g.rhs_spec), (groups, m, g.kernel_features, *g.window)),
+        x = _transpose(reshaped(x, (batch, groups, g.kernel_features, *sizes)), (1, 0, *[i + 1 for i in spatial], 2))
+    y = _transpose(reshaped(_transpose(y, g.rhs_spec), (groups, m, g.kernel_features, *g.window)),
                    (0, *[i + 1 for i in spatial], 2, 1))        # (groups, *window, c, m)
     dtype = _sum_dtype(g.dtype)
 
@@ -353,7 +354,7 @@ def by_batched_products(g: Geometry, x, y):
     if math.prod(g.window) <= math.prod(g.count):
         def term(k):
             seen = _cut(x, {2 + i: (j * d, n, s) for i, (j, d, n, s) in enumerate(zip(k, g.rhs_dilation, g.count, g.strides))})
-            weights = _reshape(_cut(y, {1 + i: (j, 1, 1) for i, j in enumerate(k)}), (groups, g.kernel_features, m))
+            weights = reshaped(_cut(y, {1 + i: (j, 1, 1) for i, j in enumerate(k)}), (groups, g.kernel_features, m))
             return product(seen, weights, (g.rank + 2,), (1,))
         out = _total(map(term, _indices(g.window)))             # (groups, n, *count, m)
     else:
@@ -361,8 +362,8 @@ def by_batched_products(g: Geometry, x, y):
             seen = _cut(x, {2 + i: (j * s, n, d) for i, (j, s, n, d) in enumerate(zip(place, g.strides, g.window, g.rhs_dilation))})
             return product(seen, y, tuple(range(2, g.rank + 3)), tuple(range(1, g.rank + 2)))
         (out,) = stack_p.bind(*map(at, _indices(g.count)), axis=2)
-        out = _reshape(out, (groups, batch, *g.count, m))
-    out = _reshape(_transpose(out, (1, 0, g.rank + 2, *spatial)), (batch, g.out_features, *g.count))
+        out = reshaped(out, (groups, batch, *g.count, m))
+    out = reshaped(_transpose(out, (1, 0, g.rank + 2, *spatial)), (batch, g.out_features, *g.count))
     return _converted(_transpose(out, _between(range(g.ndim), g.out_spec)), g.dtype)
 
 
@@ -421,7 +422,7 @@ def by_phases(g: Geometry, x, y):
         joined = {}
         for which in dict.fromkeys([w[:-1] for w in parts]):
             (out,) = stack_p.bind(*[parts[*which, a] for a in range(p)], axis=axis + 1)
-            out = _reshape(out, (*out.shape[:axis], lengths[i] * p, *out.shape[axis + 2:]))
+            out = reshaped(out, (*out.shape[:axis], lengths[i] * p, *out.shape[axis + 2:]))
             joined[which] = _cut(out, {axis: (0, g.count[i], 1)})
         parts = joined
     return parts[()]
@@ -458,7 +459,7 @@ def by_depth(g: Geometry, x, y):
         "preferred_element_type": None if dtype == x.dtype else dtype}
     if by_kernel:                               # an example for each depth; the sum over the kernel's depths
         terms = [g.conv(_merged(_cut(x, {depth: (k * dilation, count, stride)}), n, depth),
-                        _reshape(_cut(y, {k_depth: (k, 1, 1)}), [m for d, m in enumerate(y.shape) if d != k_depth]), **numbers)
+                        reshaped(_cut(y, {k_depth: (k, 1, 1)}), [m for d, m in enumerate(y.shape) if d != k_depth]), **numbers)
                  for k in range(window)]
         return _converted(_parted(_total(terms), out_spec[0], count, g.out_spec[2]), g.dtype)
     y = _merged(y, i, k_depth)                  # a feature for each depth of the kernel; the result's depths one by one
@@ -477,12 +478,12 @@ def _merged(x, axis: int, other: int):
     order.insert(order.index(axis) + 1, other)
     at = axis - (other < axis)
     x = _transpose(x, order)
-    return _reshape(x, (*x.shape[:at], x.shape[at] * x.shape[at + 1], *x.shape[at + 2:]))
+    return reshaped(x, (*x.shape[:at], x.shape[at] * x.shape[at + 1], *x.shape[at + 2:]))
 
 
 def _parted(x, axis: int, size: int, to: int):
     """The quicker part, of ``size``, of an axis as an axis of its own at ``to``: the inverse of `_merged`."""
-    x = _reshape(x, (*x.shape[:axis], x.shape[axis] // size, size, *x.shape[axis + 1:]))
+    x = reshaped(x, (*x.shape[:axis], x.shape[axis] // size, size, *x.shape[axis + 1:]))
     order = [d for d in range(x.ndim) if d != axis + 1]
     order.insert(to, axis + 1)
     return _transpose(x, order)

@@ -6,7 +6,6 @@ recurrence is one with the same w, and its transpose is one that runs the other 
 
 from __future__ import annotations
 
-
 from ferax._src.ops.axes import place_axis
 from ferax._src.ops.base import add, inline
 from ferax._src.ops.convert import convert
