@@ -3,6 +3,7 @@
 #   make demo        train a network on handwritten digits (under a minute)
 #   make test        everything that must hold: `make check`, then all tests
 #   make check       quick: lint, types, the order of the floors, the smoke test
+#   make compare     the rows of tests/api_table_*.py by Ferax and by JAX, call by call (JAX as for `make bench`)
 #   make bench       the benchmarks against JAX, which gets an environment of its own (`make bench-env`)
 #   make clean       remove the environments and everything written
 
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JAX_VERSION := 0.10.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-env clean
+.PHONY: help demo test check compare bench bench-env clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -30,6 +31,9 @@ check: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_tiny.py
+
+compare: $(VENV)/.stamp-dev bench-env
+	$(BIN)/python tests/compare_jax.py
 
 bench: $(VENV)/.stamp-demo bench-env
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done

@@ -57,7 +57,8 @@ def optimization_barrier(operand, /):
 
     Examples
     --------
-    >>> x, y = optimization_barrier((x, y))
+    >>> lax.optimization_barrier((1, 2))
+    (Array(1, dtype=int32, weak_type=True), Array(2, dtype=int32, weak_type=True))
     """
     leaves, tree = tree_flatten(operand)
     return tree_unflatten(tree, optimization_barrier_p.bind(*leaves) if leaves else [])

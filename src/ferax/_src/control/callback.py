@@ -228,7 +228,7 @@ def pure_callback(callback, result_shape_dtypes, *args, sharding=None, vmap_meth
 
     Examples
     --------
-    >>> jit(lambda x: pure_callback(np.sinc, x, x))(jnp.float32(0.5))
+    >>> ferax.jit(lambda x: ferax.pure_callback(np.sinc, x, x))(jnp.float32(0.5))
     Array(0.63661975, dtype=float32)
     """
     if not callable(callback):

@@ -97,7 +97,7 @@ def psum(x, axis_name, *, axis_index_groups=None):
 
     Examples
     --------
-    >>> vmap(lambda x: x / psum(x, 'i'), axis_name='i')(jnp.array([1., 3.]))
+    >>> ferax.vmap(lambda x: x / lax.psum(x, 'i'), axis_name='i')(jnp.array([1., 3.]))
     Array([0.25, 0.75], dtype=float32)
     """
     leaves, tree = tree_flatten(x)

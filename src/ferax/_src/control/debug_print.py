@@ -101,7 +101,7 @@ def debug_print(fmt: str = None, *args, ordered: bool = False, partitioned: bool
 
     Examples
     --------
-    >>> jit(lambda x: debug_print("x = {x:.1f}", x=x))(2.)
+    >>> ferax.jit(lambda x: ferax.debug.print("x = {x:.1f}", x=x))(2.)
     x = 2.0
     """
     if not skip_format_check:

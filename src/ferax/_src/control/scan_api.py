@@ -42,7 +42,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpos
     Examples
     --------
     >>> scan(lambda total, x: (total + x, total), 0, jnp.arange(4))
-    (Array(6, dtype=int32), Array([0, 0, 1, 3], dtype=int32))
+    (Array(6, dtype=int32), Array([0, 0, 1, 3], dtype=int32, weak_type=True))
     """
     if not callable(f):
         raise TypeError(f"scan: the first argument must be a function (carry, x) -> (carry, y), got {type(f).__name__}")
