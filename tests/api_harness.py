@@ -138,7 +138,7 @@ class Outcome:
         if isinstance(x, (list, tuple)):
             return (("list" if isinstance(x, list) else "tuple"), *map(self._walk, x))
         if isinstance(x, dict):
-            return ("dict", *((k, self._walk(v)) for k, v in x.items()))
+            return ("dict", *((k, self._walk(v)) for k, v in sorted(x.items(), key=lambda item: str(item[0]))))
         if x is None or isinstance(x, (str, bytes, type, np.dtype)):
             return x
         self.leaves.append(x)

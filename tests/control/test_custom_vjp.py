@@ -7,7 +7,7 @@ import pytest
 
 import ferax
 import ferax.numpy as jnp
-from ferax import lax
+from ferax import custom_derivatives, lax
 from ferax import pure_callback
 from ferax._src.control.custom_common import SymbolicZero
 from ferax._src.control.custom_vjp import CustomVJPPrimal
@@ -234,3 +234,14 @@ def test_closure_convert():
     assert consts == [] and converted(3.0) == 6
     with pytest.raises(TypeError, match="structure of the example"):
         converted((3.0, 3.0))
+
+
+def test_helpers_of_rules():
+    primal = custom_derivatives.CustomVJPPrimal(np.float32(2), True)
+    assert custom_derivatives.custom_vjp_primal_tree_values({"a": [primal]}) == {"a": [2]}
+    with pytest.raises(TypeError, match="expected CustomVJPPrimal"):
+        custom_derivatives.custom_vjp_primal_tree_values([1.0])
+    zero = custom_derivatives.zero_from_primal(jnp.ones((2, 3), jnp.bfloat16))
+    assert zero.shape == (2, 3) and zero.dtype == jnp.bfloat16 and not zero.any()
+    assert custom_derivatives.zero_from_primal(jnp.ones(2, int)).dtype == ferax.dtypes.float0
+    assert isinstance(custom_derivatives.zero_from_primal(1.0, symbolic_zeros=True), custom_derivatives.SymbolicZero)

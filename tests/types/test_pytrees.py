@@ -332,6 +332,19 @@ def test_static_merges_metadata():
 # -- paths --------------------------------------------------------------------------------------------------------
 
 
+def test_register_with_keys():
+    class Pair:
+        def __init__(self, *children):
+            self.children = children
+
+    tu.register_pytree_with_keys(Pair, lambda p: ([(tu.SequenceKey(i), c) for i, c in enumerate(p.children)], "aux"),
+                                 lambda aux, children: (aux, *children))
+    pairs, structure = tu.tree_flatten_with_path(Pair(5, [6]))
+    assert [(tu.keystr(path), leaf) for path, leaf in pairs] == [("[0]", 5), ("[1][0]", 6)]
+    assert tu.tree_unflatten(structure, [7, 8]) == ("aux", 7, [8])
+    assert structure == tu.tree_structure(Pair(1, [2])) != tu.tree_structure(Pair(1, 2))
+
+
 def test_keystr():
     t = {"a": [Tagged({"w": 0}, "t"), Pair(1, 2)], "b": Point(3, 4)}
     paths = [p for p, _ in tree.leaves_with_path(t)]
