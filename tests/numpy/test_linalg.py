@@ -32,25 +32,10 @@ POSITIVE = B @ H(B) + np.eye(3, dtype=np.float32)
 TENSOR = rand(2, 3, 6)
 EMPTY = np.zeros((0, 0), np.float32)
 
-SAME_AS_NUMPY = [
-    ("cholesky", [POSITIVE]), ("cholesky", [POSITIVE[0]], {"upper": True}), ("cholesky", [C @ H(C)]), ("cholesky", [INTS]),
-    ("cholesky", [EMPTY]), ("cholesky", [C @ H(C)], {"upper": True}),
-    *[("det", [x]) for x in (A, C, B, INTS, INTS > 1, rand(1, 1), rand(2, 2), regular(2, 4, 4), regular(5, 5), EMPTY)],
-    ("det", [np.zeros((0, 3, 3))]),
-    *[("slogdet", [x]) for x in (A, C, B, INTS, rand(2, 1, 1), rand(2, 2), regular(5, 5), EMPTY, 0 * A)],
-    ("inv", [A]), ("inv", [C]), ("inv", [B]), ("inv", [INTS]), ("inv", [EMPTY]), ("inv", [np.zeros((2, 0, 0))]),
-    ("solve", [A, rand(3)]), ("solve", [B, rand(3)]), ("solve", [A, rand(3, 2)]), ("solve", [A, rand(2, 3, 2)]),
-    ("solve", [C, rand(3)]),
-    ("solve", [B, rand(3, 1)]), ("solve", [B[:, None], rand(4, 3, 2)]), ("solve", [INTS, INTS]), ("solve", [A, rand(3, 0)]),
-    ("solve", [np.zeros((0, 3, 3)), rand(3)]), ("solve", [EMPTY, np.zeros((0, 2))]),
-    *[("matrix_power", [x, n]) for x, n in ((A, 0), (A, 1), (A, 5), (B, -1), (A, -3), (INTS, 3), (C, 2))],
-    ("tensorinv", [TENSOR]), ("tensorinv", [A], {"ind": 1}), ("tensorsolve", [TENSOR, rand(2, 3)]),
-    ("tensorsolve", [TENSOR.transpose(2, 0, 1), rand(2, 3)], {"axes": (0,)}),
-    ("qr", [A]), ("qr", [rand(2, 4, 3)]), ("qr", [rand(3, 4)]), ("qr", [C]), ("qr", [rand(4, 2)], {"mode": "complete"}),
-    ("qr", [rand(4, 2)], {"mode": "r"}), ("qr", [rand(2, 4)], {"mode": "r"}), ("qr", [rand(4, 2)], {"mode": "raw"}),
-    ("qr", [INTS]),
-    ("lstsq", [rand(5, 3), rand(5)]), ("lstsq", [rand(3, 5), rand(3, 2)], {"rcond": None}), ("lstsq", [INTS, INTS[:, 0]]),
-    ("multi_dot", [[rand(3), A, A, rand(3, 2)]]),
+SAME_AS_NUMPY = [       # what the rows of `api_table_linalg` do not draw
+    ("cholesky", [EMPTY]), ("det", [INTS > 1]), ("det", [EMPTY]), ("det", [np.zeros((0, 3, 3))]), ("slogdet", [0 * A]), ("inv", [EMPTY]),
+    ("solve", [A, rand(2, 3, 2)]), ("solve", [B[:, None], rand(4, 3, 2)]), ("solve", [np.zeros((0, 3, 3)), rand(3)]),
+    ("solve", [EMPTY, np.zeros((0, 2))]), ("tensorinv", [A], {"ind": 1}), ("lstsq", [INTS, INTS[:, 0]]),
 ]
 
 
@@ -134,15 +119,6 @@ def test_weak_types():
 
 # --- derivatives --------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("fun, x", [
-    (linalg.det, A), (linalg.det, regular(2, 4, 4) / 3), (lambda a: linalg.slogdet(a)[1], B),
-    (lambda a: linalg.slogdet(a, method="qr")[1], A),
-    (linalg.inv, B), (lambda a: linalg.solve(a[0], a), B), (lambda a: linalg.cholesky(a, upper=True), POSITIVE),
-    (lambda a: linalg.lstsq(a, A)[0], A)])
-def test_gradients(fun, x):
-    check_gradient(fun, x)
-
-
 def adjugate(a):
     """From singular values: ``u diag(s) vh`` has the adjugate ``det(u vh) v diag(p) u^H``, p_i being the product without s_i."""
     u, s, vh = np.linalg.svd(a)
@@ -173,22 +149,6 @@ def test_derivative_of_det_at_singular_matrices(n, complexes):
         for kind in ("regular", "rows", "columns", "zero column", "rank 1", "zero"):
             a = singular(n, kind, complexes)
             np.testing.assert_allclose(gradient(a), adjugate(a).T, rtol=1e-7, atol=1e-9, err_msg=kind)
-
-
-def test_second_derivatives():
-    """Of the logarithm of a determinant: ``tr(a^-1 s)`` along s, then ``-tr(a^-1 t a^-1 s)`` along t."""
-    with ferax.enable_x64(True):
-        a, s, t = [np.random.default_rng(i).normal(size=(4, 4)) for i in range(3)]
-        a = a + 3 * np.eye(4)
-        i, d = np.linalg.inv(a), np.linalg.det(a)
-        second = -np.trace(i @ t @ i @ s)
-        along = lambda f, v: lambda x: ferax.jvp(f, (x,), (v,))[1]
-        log = along(along(lambda x: linalg.slogdet(x)[1], s), t)
-        np.testing.assert_allclose(log(a), second, rtol=1e-10)
-        product = np.trace(i @ s) * np.trace(i @ t)
-        np.testing.assert_allclose(along(along(linalg.det, s), t)(a), d * (second + product), rtol=1e-10)
-        reverse = ferax.jvp(ferax.grad(lambda x: linalg.slogdet(x)[1]), (a,), (t,))[1]
-        np.testing.assert_allclose(reverse, -(i @ t @ i).T, rtol=1e-10)
 
 
 def test_slogdet_of_complex_matrices_turns():

@@ -26,28 +26,13 @@ INTS = np.array([[4, 1, 0], [1, 5, 2], [0, 2, -6]], np.int32)
 SYMMETRIC = [SQUARE + SQUARE.T, COMPLEX + H(COMPLEX), INTS]
 LOW_RANK = (rand(4, 2) @ rand(2, 3)).astype(np.float32)
 
-SAME_AS_NUMPY = [
-    *[("eigvalsh", [x]) for x in SYMMETRIC],
-    *[("svdvals", [x]) for x in (WIDE, TALL, BATCH, COMPLEX, INTS)],
-    *[("svd", [x], {"compute_uv": False}) for x in (WIDE, BATCH)],
-    *[("svd", [x], {"compute_uv": False, "hermitian": True}) for x in SYMMETRIC],
-    *[("pinv", [x]) for x in (WIDE, TALL, BATCH, COMPLEX, INTS, np.zeros((3, 2), "f"), np.zeros((0, 3), "f"))],
-    ("pinv", [LOW_RANK], {"rcond": 1e-4}),
-    *[("pinv", [x], {"hermitian": True}) for x in SYMMETRIC],
-    ("pinv", [TALL], {"rcond": 0.5}), ("pinv", [BATCH], {"rcond": np.array([0.5, 1e-6], "f")}),
-    *[("matrix_rank", [x]) for x in (WIDE, BATCH, COMPLEX, INTS, LOW_RANK, np.zeros((2, 2), "f"), rand(3), np.zeros(3, "f"))],
-    *[("matrix_rank", [x], {"hermitian": True}) for x in SYMMETRIC],
-    ("matrix_rank", [WIDE], {"tol": 2.0}), ("matrix_rank", [BATCH], {"tol": np.array([2.0, 0.1], "f")}),
-    *[("cond", [x]) for x in (WIDE, BATCH, COMPLEX)], ("cond", [TALL, -2]),
-    *[("cond", [x, p]) for x in (SQUARE, COMPLEX) for p in (1, -1, np.inf, -np.inf, "fro", "nuc")],
-    *[("norm", [x, o, axes]) for x, axes in ((WIDE, (0, 1)), (BATCH, (2, 0)), (COMPLEX, (-2, -1)), (INTS, (0, 1)))
-      for o in (None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)],
-    *[("norm", [x, o, axis]) for x, axis in ((WIDE, 1), (COMPLEX, 0), (INTS, -1))
-      for o in (None, 0, 1, 2, 3, 2.5, np.inf, -np.inf)],
-    ("norm", [BATCH]), ("norm", [WIDE[0], -1]), ("norm", [np.array(3.0, "f")]), ("norm", [np.zeros((0, 3), "f"), 2]),
-    ("norm", [np.zeros((0, 3), "f"), "nuc"]), ("norm", [BATCH, "nuc", (0, 2), True]), ("norm", [BATCH, 2, (1, 0), True]),
-    *[("matrix_norm", [BATCH], {"ord": o, "keepdims": k}) for o in ("fro", "nuc", 2, -2) for k in (True, False)],
-    *[("vector_norm", [x], {"ord": o, "axis": a}) for x in (BATCH, np.abs(COMPLEX)) for o in (1, 2, 3, np.inf) for a in (None, 1, (0, 2))],
+SAME_AS_NUMPY = [       # what the rows of `api_table_linalg` do not draw
+    *[("pinv", [x]) for x in (np.zeros((3, 2), "f"), np.zeros((0, 3), "f"))],
+    ("pinv", [LOW_RANK], {"rcond": 1e-4}), ("pinv", [TALL], {"rcond": 0.5}), ("pinv", [BATCH], {"rcond": np.array([0.5, 1e-6], "f")}),
+    *[("matrix_rank", [x]) for x in (LOW_RANK, rand(3), np.zeros(3, "f"))],
+    ("matrix_rank", [BATCH], {"tol": np.array([2.0, 0.1], "f")}),
+    ("norm", [np.zeros((0, 3), "f"), 2]), ("norm", [np.zeros((0, 3), "f"), "nuc"]), ("norm", [BATCH, "nuc", (0, 2), True]),
+    ("norm", [BATCH, 2, (1, 0), True]), ("norm", [BATCH, "fro", (2, 0)]),
 ]
 
 
@@ -58,44 +43,6 @@ def test_same_as_numpy(name, args, options):
 
 def in_single(x):
     return np.asarray(x).astype({"d": "f", "D": "F"}.get(np.asarray(x).dtype.char, np.asarray(x).dtype))
-
-
-@pytest.mark.parametrize("x", SYMMETRIC, ids=["real", "complex", "int"])
-def test_eigh(x):
-    found = linalg.eigh(x)
-    w, v = map(np.asarray, found)
-    assert found._fields == ("eigenvalues", "eigenvectors") and v.dtype == jnp.result_type(x.dtype, "float32")
-    np.testing.assert_allclose(x @ v, v * w[..., None, :], atol=2e-5)
-    for uplo, one_side in (("L", np.tril), ("U", np.triu)):
-        assert_close(linalg.eigvalsh(one_side(x), uplo, symmetrize_input=False), w)
-
-
-@pytest.mark.parametrize("x", [SQUARE, COMPLEX, INTS], ids=["real", "complex", "int"])
-def test_eig(x):
-    found = linalg.eig(x)
-    w, v = map(np.asarray, found)
-    assert found._fields == ("eigenvalues", "eigenvectors") and w.dtype == v.dtype == np.complex64
-    np.testing.assert_allclose(x @ v, v * w[..., None, :], atol=3e-5)
-    np.testing.assert_allclose(np.sort_complex(np.asarray(linalg.eigvals(x))), np.sort_complex(w), atol=3e-5)
-
-
-@pytest.mark.parametrize("full", [True, False])
-@pytest.mark.parametrize("x", [WIDE, BATCH, COMPLEX, np.zeros((2, 0, 3), "f")], ids=["wide", "tall", "complex", "empty"])
-def test_svd(x, full):
-    found = linalg.svd(x, full)
-    assert found._fields == ("U", "S", "Vh")
-    u, s, vh = map(np.asarray, found)
-    k = s.shape[-1]
-    assert [a.shape for a in found] == [a.shape for a in np.linalg.svd(x, full)]
-    np.testing.assert_allclose((u[..., :k] * s[..., None, :]) @ vh[..., :k, :], x, atol=1e-5)
-
-
-@pytest.mark.parametrize("x", SYMMETRIC, ids=["real", "complex", "int"])
-def test_svd_of_hermitian_matrices(x):
-    u, s, vh = map(np.asarray, linalg.svd(x, hermitian=True))
-    assert (np.diff(s) <= 0).all() and (s >= 0).all()
-    np.testing.assert_allclose((u * s[..., None, :]) @ vh, x, atol=2e-5)
-    np.testing.assert_allclose(u @ H(u), np.broadcast_to(np.eye(3), x.shape), atol=1e-5)
 
 
 def test_dtypes_of_norms_of_integers():
@@ -113,12 +60,16 @@ def test_condition_of_singular_matrices():
     assert np.isnan(linalg.cond(np.full((2, 2), np.nan, "f"), 1))
 
 
+def test_names_of_results():
+    assert linalg.eigh(SQUARE)._fields == linalg.eig(SQUARE)._fields == ("eigenvalues", "eigenvectors")
+    assert linalg.svd(WIDE)._fields == ("U", "S", "Vh")
+    assert [a.shape for a in linalg.svd(np.zeros((2, 0, 3), "f"))] == [(2, 0, 0), (2, 0), (2, 3, 3)]
+    assert (np.diff(linalg.svd(SYMMETRIC[2], hermitian=True).S) <= 0).all()
+
+
 # --- derivatives --------------------------------------------------------------------------------
 
 GRADIENTS = [
-    *[(lambda x, o=o: linalg.norm(x, o), WIDE) for o in ("fro", "nuc", 2, -2, 1, np.inf)],
-    (linalg.svdvals, BATCH), (linalg.cond, TALL), (linalg.eigvalsh, SYMMETRIC[0]), (linalg.pinv, WIDE), (linalg.pinv, BATCH),
-    (lambda x: linalg.pinv(x, hermitian=True), SYMMETRIC[0]),
     (lambda x: jnp.abs(linalg.eigvals(x + 3 * np.diag([1.0, 2.0, 4.0]))), SQUARE),
     (lambda x: linalg.pinv(ferax.vmap(linalg.pinv)(x)), BATCH),
 ]

@@ -239,6 +239,11 @@ def einsum(subscripts, /, *operands, out=None, optimize="auto", precision=None, 
     References
     ----------
     ``numpy.einsum``
+
+    Examples
+    --------
+    >>> jnp.einsum('ij,jk->ki', jnp.ones((2, 3)), jnp.ones((3, 1)))
+    Array([[3., 3.]], dtype=float32)
     """
     if out is not None:
         raise NotImplementedError("The 'out' argument to jnp.einsum is not supported.")
@@ -273,6 +278,12 @@ def einsum_path(subscripts, /, *operands, optimize="auto"):
     References
     ----------
     ``numpy.einsum_path``, ``opt_einsum.contract_path``
+
+    Examples
+    --------
+    >>> path, report = jnp.einsum_path('ij,jk,kl->il', jnp.ones((2, 9)), jnp.ones((9, 9)), jnp.ones((9, 1)))
+    >>> path
+    [(1, 2), (0, 1)]
     """
     import opt_einsum                                       # lazy: slow to load, and seldom needed
     _, _, shapes, inputs, result = _taken_apart("einsum_path", subscripts, operands)

@@ -115,12 +115,23 @@ def fft(a, n=None, axis=-1, norm=None):
     Raises
     ------
     ValueError : for an axis that is not there, several of them, ``n`` below 1, or an unknown ``norm``
+
+    Examples
+    --------
+    >>> jnp.fft.fft(jnp.array([1., 0., 0., 0.]))
+    Array([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j], dtype=complex64)
     """
     return _over_one("fft", FftType.FFT, a, n, axis, norm)
 
 
 def ifft(a, n=None, axis=-1, norm=None):
-    """The inverse of `fft`; parameters as there."""
+    """The inverse of `fft`; parameters as there.
+
+    Examples
+    --------
+    >>> jnp.fft.ifft(jnp.array([4., 0., 0., 0.]))
+    Array([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j], dtype=complex64)
+    """
     return _over_one("ifft", FftType.IFFT, a, n, axis, norm)
 
 
@@ -139,6 +150,11 @@ def rfft(a, n=None, axis=-1, norm=None):
     Raises
     ------
     ValueError : as `fft`, and for complex or narrower floating numbers
+
+    Examples
+    --------
+    >>> jnp.fft.rfft(jnp.array([1., 0., 0., 0.]))
+    Array([1.+0.j, 1.+0.j, 1.+0.j], dtype=complex64)
     """
     return _over_one("rfft", FftType.RFFT, a, n, axis, norm)
 
@@ -155,6 +171,11 @@ def irfft(a, n=None, axis=-1, norm=None):
     Returns
     -------
     Array of real numbers
+
+    Examples
+    --------
+    >>> jnp.fft.irfft(jnp.array([4., 0., 0.]))
+    Array([1., 1., 1., 1.], dtype=float32)
     """
     return _over_one("irfft", FftType.IRFFT, a, n, axis, norm)
 
@@ -171,6 +192,11 @@ def hfft(a, n=None, axis=-1, norm=None):
     Returns
     -------
     Array of real numbers
+
+    Examples
+    --------
+    >>> jnp.fft.hfft(jnp.array([1., 0., 0.]))
+    Array([1., 1., 1., 1.], dtype=float32)
     """
     util.check_arraylike("conjugate", a)
     return _over_one("hfft", FftType.IRFFT, conj(a), n, axis, _swapped(norm))
@@ -187,6 +213,11 @@ def ihfft(a, n=None, axis=-1, norm=None):
     Returns
     -------
     Array of complex numbers, with ``n // 2 + 1`` elements along the axis
+
+    Examples
+    --------
+    >>> jnp.fft.ihfft(jnp.array([4., 0., 0., 0.]))
+    Array([1.+0.j, 1.+0.j, 1.+0.j], dtype=complex64)
     """
     a = asarray(a)
     spectrum = _over_one("ihfft", FftType.RFFT, a, n, axis, None)
@@ -226,12 +257,25 @@ def fftn(a, s=None, axes=None, norm=None):
     Raises
     ------
     ValueError : for axes that are not there or repeated, sizes below 1 or not as many as axes, or an unknown ``norm``
+
+    Examples
+    --------
+    >>> jnp.fft.fftn(jnp.ones((2, 2))).real
+    Array([[4., 0.],
+           [0., 0.]], dtype=float32)
     """
     return _transformed("fftn", FftType.FFT, a, s, axes, norm)
 
 
 def ifftn(a, s=None, axes=None, norm=None):
-    """The inverse of `fftn`; parameters as there."""
+    """The inverse of `fftn`; parameters as there.
+
+    Examples
+    --------
+    >>> jnp.fft.ifftn(jnp.ones((2, 2))).real
+    Array([[1., 0.],
+           [0., 0.]], dtype=float32)
+    """
     return _transformed("ifftn", FftType.IFFT, a, s, axes, norm)
 
 
@@ -246,6 +290,11 @@ def rfftn(a, s=None, axes=None, norm=None):
     Returns
     -------
     Array of complex numbers
+
+    Examples
+    --------
+    >>> jnp.fft.rfftn(jnp.ones((2, 4))).shape
+    (2, 3)
     """
     return _transformed("rfftn", FftType.RFFT, a, s, axes, norm)
 
@@ -262,27 +311,58 @@ def irfftn(a, s=None, axes=None, norm=None):
     Returns
     -------
     Array of real numbers
+
+    Examples
+    --------
+    >>> jnp.fft.irfftn(jnp.ones((2, 3))).shape
+    (2, 4)
     """
     return _transformed("irfftn", FftType.IRFFT, a, s, axes, norm)
 
 
 def fft2(a, s=None, axes=(-2, -1), norm=None):
-    """Discrete Fourier transform along two axes; parameters as of `fftn`."""
+    """Discrete Fourier transform along two axes; parameters as of `fftn`.
+
+    Examples
+    --------
+    >>> jnp.fft.fft2(jnp.ones((2, 2))).real
+    Array([[4., 0.],
+           [0., 0.]], dtype=float32)
+    """
     return _over_two("fft2", FftType.FFT, a, s, axes, norm)
 
 
 def ifft2(a, s=None, axes=(-2, -1), norm=None):
-    """The inverse of `fft2`; parameters as of `fftn`."""
+    """The inverse of `fft2`; parameters as of `fftn`.
+
+    Examples
+    --------
+    >>> jnp.fft.ifft2(jnp.ones((2, 2))).real
+    Array([[1., 0.],
+           [0., 0.]], dtype=float32)
+    """
     return _over_two("ifft2", FftType.IFFT, a, s, axes, norm)
 
 
 def rfft2(a, s=None, axes=(-2, -1), norm=None):
-    """Discrete Fourier transform of real numbers along two axes; parameters as of `rfftn`."""
+    """Discrete Fourier transform of real numbers along two axes; parameters as of `rfftn`.
+
+    Examples
+    --------
+    >>> jnp.fft.rfft2(jnp.ones((2, 4))).shape
+    (2, 3)
+    """
     return _over_two("rfft2", FftType.RFFT, a, s, axes, norm)
 
 
 def irfft2(a, s=None, axes=(-2, -1), norm=None):
-    """The inverse of `rfft2`; parameters as of `irfftn`."""
+    """The inverse of `rfft2`; parameters as of `irfftn`.
+
+    Examples
+    --------
+    >>> jnp.fft.irfft2(jnp.ones((2, 3))).shape
+    (2, 4)
+    """
     return _over_two("irfft2", FftType.IRFFT, a, s, axes, norm)
 
 
@@ -328,6 +408,11 @@ def fftfreq(n, d=1.0, *, dtype=None, device=None):
     Returns
     -------
     Array of shape (n,): ``0, 1, ..., -2, -1`` over ``d n``
+
+    Examples
+    --------
+    >>> jnp.fft.fftfreq(4)
+    Array([ 0.  ,  0.25, -0.5 , -0.25], dtype=float32)
     """
     n, out_dtype = _frequency_arguments("fftfreq", n, d, dtype)
     dtype = dtypes.to_floating_dtype(out_dtype)
@@ -348,6 +433,11 @@ def rfftfreq(n, d=1.0, *, dtype=None, device=None):
     Returns
     -------
     Array of shape ``(n // 2 + 1,)``
+
+    Examples
+    --------
+    >>> jnp.fft.rfftfreq(4)
+    Array([0.  , 0.25, 0.5 ], dtype=float32)
     """
     n, dtype = _frequency_arguments("rfftfreq", n, d, dtype)
     dtype = dtypes.to_inexact_dtype(dtype)
@@ -377,10 +467,21 @@ def fftshift(x, axes=None):
     Returns
     -------
     Array like ``x``
+
+    Examples
+    --------
+    >>> jnp.fft.fftshift(jnp.arange(5))
+    Array([3, 4, 0, 1, 2], dtype=int32)
     """
     return _shifted("fftshift", x, axes, 1)
 
 
 def ifftshift(x, axes=None):
-    """The inverse of `fftshift`; parameters as there."""
+    """The inverse of `fftshift`; parameters as there.
+
+    Examples
+    --------
+    >>> jnp.fft.ifftshift(jnp.arange(5))
+    Array([2, 3, 4, 0, 1], dtype=int32)
+    """
     return _shifted("ifftshift", x, axes, -1)

@@ -4,26 +4,51 @@ from __future__ import annotations
 
 from ferax._src.numpy import matrices, products
 from ferax._src.numpy.manipulation import matrix_transpose as _matrix_transpose
-from ferax._src.numpy.util import ensure_arraylike
+from ferax._src.numpy.util import ensure_arraylike, promote_dtypes
 
 
 def matrix_transpose(x, /):
-    """Swap the last two dimensions, see `numpy.matrix_transpose`."""
+    """Swap the last two dimensions, see `numpy.matrix_transpose`.
+
+    Examples
+    --------
+    >>> jnp.linalg.matrix_transpose(jnp.array([[1, 2], [3, 4]]))
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
     return _matrix_transpose(x)
 
 
 def matmul(x1, x2, /, *, precision=None, preferred_element_type=None):
-    """Matrix product, see `numpy.matmul`."""
+    """Matrix product, see `numpy.matmul`.
+
+    Examples
+    --------
+    >>> jnp.linalg.matmul(jnp.array([[1, 2], [3, 4]]), jnp.array([5, 6]))
+    Array([17, 39], dtype=int32)
+    """
     return products.matmul(x1, x2, precision=precision, preferred_element_type=preferred_element_type)
 
 
 def vecdot(x1, x2, /, *, axis=-1, precision=None, preferred_element_type=None):
-    """Dot products of vectors, see `numpy.vecdot`."""
+    """Dot products of vectors, see `numpy.vecdot`.
+
+    Examples
+    --------
+    >>> jnp.linalg.vecdot(jnp.array([[1, 2], [3, 4]]), jnp.array([5, 6]))
+    Array([17, 39], dtype=int32)
+    """
     return products.vecdot(x1, x2, axis=axis, precision=precision, preferred_element_type=preferred_element_type)
 
 
 def tensordot(x1, x2, /, *, axes=2, precision=None, preferred_element_type=None, out_sharding=None):
-    """Sums of products over several dimensions, see `numpy.tensordot`."""
+    """Sums of products over several dimensions, see `numpy.tensordot`.
+
+    Examples
+    --------
+    >>> jnp.linalg.tensordot(jnp.array([1., 2.]), jnp.array([3., 4.]), axes=1)
+    Array(11., dtype=float32)
+    """
     return products.tensordot(x1, x2, axes=axes, precision=precision, preferred_element_type=preferred_element_type,
                               out_sharding=out_sharding)
 
@@ -42,6 +67,12 @@ def outer(x1, x2, /):
     References
     ----------
     ``numpy.linalg.outer``
+
+    Examples
+    --------
+    >>> jnp.linalg.outer(jnp.array([1, 2]), jnp.array([3, 4]))
+    Array([[3, 4],
+           [6, 8]], dtype=int32)
     """
     x1, x2 = ensure_arraylike("jnp.linalg.outer", x1, x2)
     if x1.ndim != 1 or x2.ndim != 1:
@@ -50,7 +81,13 @@ def outer(x1, x2, /):
 
 
 def cross(x1, x2, /, *, axis=-1):
-    """Cross products of vectors of three components, see `numpy.cross`."""
+    """Cross products of vectors of three components, see `numpy.cross`.
+
+    Examples
+    --------
+    >>> jnp.linalg.cross(jnp.array([1, 0, 0]), jnp.array([0, 1, 0]))
+    Array([0, 0, 1], dtype=int32)
+    """
     x1, x2 = ensure_arraylike("jnp.linalg.cross", x1, x2)
     if x1.shape[axis] != 3 or x2.shape[axis] != 3:
         raise ValueError(f"Both input arrays must be (arrays of) 3-dimensional vectors, but they are {x1.shape[axis]} and "
@@ -59,12 +96,24 @@ def cross(x1, x2, /, *, axis=-1):
 
 
 def trace(x, /, *, offset=0, dtype=None):
-    """Sum of a diagonal of matrices in the last two dimensions, see `numpy.trace`."""
+    """Sum of a diagonal of matrices in the last two dimensions, see `numpy.trace`.
+
+    Examples
+    --------
+    >>> jnp.linalg.trace(jnp.array([[1, 2], [3, 4]]))
+    Array(5, dtype=int32)
+    """
     return products.trace(x, offset=offset, axis1=-2, axis2=-1, dtype=dtype)
 
 
 def diagonal(x, /, *, offset=0):
-    """A diagonal of matrices in the last two dimensions, see `numpy.diagonal`."""
+    """A diagonal of matrices in the last two dimensions, see `numpy.diagonal`.
+
+    Examples
+    --------
+    >>> jnp.linalg.diagonal(jnp.array([[1, 2], [3, 4]]), offset=1)
+    Array([2], dtype=int32)
+    """
     return matrices.diagonal(ensure_arraylike("jnp.linalg.diagonal", x), offset=offset, axis1=-2, axis2=-1)
 
 
@@ -83,8 +132,13 @@ def multi_dot(arrays, *, precision=None):
     References
     ----------
     ``numpy.linalg.multi_dot``. The order: Cormen et al., Introduction to Algorithms, matrix-chain multiplication.
+
+    Examples
+    --------
+    >>> jnp.linalg.multi_dot([jnp.ones((2, 9)), jnp.ones((9, 9)), jnp.ones(9)])
+    Array([81., 81.], dtype=float32)
     """
-    arrays = [ensure_arraylike("jnp.linalg.multi_dot", a) for a in arrays]
+    arrays = promote_dtypes(*[ensure_arraylike("jnp.linalg.multi_dot", a) for a in arrays])
     n = len(arrays)
     if n < 2:
         raise ValueError(f"multi_dot requires at least two arrays; got {n}")

@@ -79,6 +79,11 @@ def det(a):
     References
     ----------
     ``numpy.linalg.det``. By definition for n <= 3, else by LU: Golub and Van Loan, section 3.2.
+
+    Examples
+    --------
+    >>> jnp.linalg.det(jnp.array([[2., 0.], [1., 3.]]))
+    Array(6., dtype=float32)
     """
     a = ensure_arraylike("jnp.linalg.det", a)
     check_square("det", a.shape)
@@ -189,6 +194,11 @@ def slogdet(a, *, method=None):
     References
     ----------
     ``numpy.linalg.slogdet``
+
+    Examples
+    --------
+    >>> jnp.linalg.slogdet(jnp.array([[0., 1.], [1., 0.]]))
+    SlogdetResult(sign=Array(-1., dtype=float32), logabsdet=Array(0., dtype=float32))
     """
     a = ensure_arraylike("jnp.linalg.slogdet", a)
     check_square("slogdet", a.shape)

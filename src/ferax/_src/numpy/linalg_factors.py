@@ -39,6 +39,12 @@ def cholesky(a, *, upper=False, symmetrize_input=True):
     References
     ----------
     ``numpy.linalg.cholesky``
+
+    Examples
+    --------
+    >>> jnp.linalg.cholesky(jnp.array([[4., 2.], [2., 5.]]))
+    Array([[2., 0.],
+           [1., 2.]], dtype=float32)
     """
     a = ensure_arraylike("jnp.linalg.cholesky", a)
     return _cholesky(a, upper=bool(upper), symmetrize=bool(symmetrize_input))
@@ -74,6 +80,13 @@ def qr(a, mode="reduced"):
     References
     ----------
     ``numpy.linalg.qr``
+
+    Examples
+    --------
+    >>> q, r = jnp.linalg.qr(jnp.array([[3., 1.], [4., 1.]]))
+    >>> print(jnp.round(abs(r), 3))
+    [[5.        1.4000001]
+     [0.        0.2      ]]
     """
     a = ensure_arraylike("jnp.linalg.qr", a)
     if mode not in ("reduced", "complete", "r", "raw", "full"):         # "full" is what NumPy once called "reduced"

@@ -105,6 +105,13 @@ def norm(x, ord=None, axis=None, keepdims=False):  # noqa: A002
     References
     ----------
     ``numpy.linalg.norm``
+
+    Examples
+    --------
+    >>> jnp.linalg.norm(jnp.array([3., 4.]))
+    Array(5., dtype=float32)
+    >>> jnp.linalg.norm(jnp.array([[3., 4.], [0., 5.]]), axis=1)
+    Array([5., 5.], dtype=float32)
     """
     x = ensure_arraylike("jnp.linalg.norm", x)
     if axis is None:
@@ -143,6 +150,11 @@ def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):  # noqa: A002
     References
     ----------
     ``numpy.linalg.vector_norm``
+
+    Examples
+    --------
+    >>> jnp.linalg.vector_norm(jnp.array([[3., 4.], [0., -5.]]), ord=1)
+    Array(12., dtype=float32)
     """
     x = ensure_arraylike("jnp.linalg.vector_norm", x)
     axes = normalize_axes(None if axis is None else index_tuple(axis), x.ndim)
@@ -165,6 +177,11 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):  # noqa: A002
     References
     ----------
     ``numpy.linalg.matrix_norm``
+
+    Examples
+    --------
+    >>> jnp.linalg.matrix_norm(jnp.array([[3., 4.], [0., -5.]]), ord=jnp.inf)
+    Array(7., dtype=float32)
     """
     return norm(x, ord=ord, axis=(-2, -1), keepdims=keepdims)
 
@@ -188,6 +205,11 @@ def cond(x, p=None):
     References
     ----------
     ``numpy.linalg.cond``
+
+    Examples
+    --------
+    >>> print(f'{jnp.linalg.cond(jnp.array([[2., 0.], [0., 0.5]])):.3f}')
+    4.000
     """
     x = ensure_arraylike("cond", x)
     if x.ndim < 2:

@@ -80,6 +80,11 @@ def solve(a, b):
     References
     ----------
     ``numpy.linalg.solve``. LU with partial pivoting: Golub and Van Loan, section 3.4.
+
+    Examples
+    --------
+    >>> jnp.linalg.solve(jnp.array([[2., 0.], [1., 4.]]), jnp.array([2., 9.]))
+    Array([1., 2.], dtype=float32)
     """
     a, b = ensure_arraylike("jnp.linalg.solve", a, b)
     if a.ndim < 2:
@@ -126,6 +131,12 @@ def inv(a):
     References
     ----------
     ``numpy.linalg.inv``. To solve equations, `solve` takes fewer operations and loses fewer digits.
+
+    Examples
+    --------
+    >>> jnp.linalg.inv(jnp.array([[2., 0.], [0., 4.]]))
+    Array([[0.5 , 0.  ],
+           [0.  , 0.25]], dtype=float32)
     """
     a = ensure_arraylike("jnp.linalg.inv", a)
     check_square("inv", a.shape)
@@ -157,6 +168,12 @@ def matrix_power(a, n):
     References
     ----------
     ``numpy.linalg.matrix_power``
+
+    Examples
+    --------
+    >>> jnp.linalg.matrix_power(jnp.array([[1, 1], [1, 0]]), 10)
+    Array([[89, 55],
+           [55, 34]], dtype=int32)
     """
     a = ensure_arraylike("jnp.linalg.matrix_power", a)
     if a.ndim < 2:
@@ -205,6 +222,11 @@ def tensorinv(a, ind=2):
     References
     ----------
     ``numpy.linalg.tensorinv``
+
+    Examples
+    --------
+    >>> jnp.linalg.tensorinv(2 * jnp.eye(6).reshape(2, 3, 6)).shape
+    (6, 2, 3)
     """
     a = ensure_arraylike("tensorinv", a)
     ind = operator.index(ind)
@@ -238,6 +260,11 @@ def tensorsolve(a, b, axes=None):
     References
     ----------
     ``numpy.linalg.tensorsolve``
+
+    Examples
+    --------
+    >>> jnp.linalg.tensorsolve(2 * jnp.eye(4).reshape(2, 2, 4), jnp.ones((2, 2)))
+    Array([0.5, 0.5, 0.5, 0.5], dtype=float32)
     """
     a, b = ensure_arraylike("tensorsolve", a, b)
     if axes is not None:
@@ -281,6 +308,12 @@ def lstsq(a, b, rcond=None, *, numpy_resid=False):
     References
     ----------
     ``numpy.linalg.lstsq``. By the singular value decomposition: Golub and Van Loan, section 5.5.
+
+    Examples
+    --------
+    >>> x, residuals, rank, s = jnp.linalg.lstsq(jnp.array([[1., 0.], [1., 1.], [1., 2.]]), jnp.array([1., 3., 5.]))
+    >>> print(jnp.round(x, 3), rank)
+    [1. 2.] 2
     """
     a, b = ensure_arraylike("jnp.linalg.lstsq", a, b)
     if a.ndim and b.ndim and a.shape[0] != b.shape[0]:

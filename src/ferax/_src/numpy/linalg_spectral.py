@@ -85,6 +85,12 @@ def eig(a):
     References
     ----------
     ``numpy.linalg.eig``, which answers real arrays where all eigenvalues are real.
+
+    Examples
+    --------
+    >>> w, v = jnp.linalg.eig(jnp.array([[2., 0.], [0., 3.]]))
+    >>> w
+    Array([2.+0.j, 3.+0.j], dtype=complex64)
     """
     return EigResult(*_eig(ensure_arraylike("jnp.linalg.eig", a), vectors=True))
 
@@ -107,6 +113,11 @@ def eigvals(a):
     References
     ----------
     ``numpy.linalg.eigvals``
+
+    Examples
+    --------
+    >>> jnp.linalg.eigvals(jnp.array([[0., 1.], [-1., 0.]])).imag
+    Array([ 1., -1.], dtype=float32)
     """
     return _eig(ensure_arraylike("jnp.linalg.eigvals", a), vectors=False)[0]
 
@@ -140,6 +151,12 @@ def eigh(a, UPLO=None, symmetrize_input=True):  # noqa: N803 (NumPy's name)
     References
     ----------
     ``numpy.linalg.eigh``
+
+    Examples
+    --------
+    >>> w, v = jnp.linalg.eigh(jnp.array([[2., 1.], [1., 2.]]))
+    >>> print(jnp.round(w, 3))
+    [1.        3.0000002]
     """
     a = ensure_arraylike("jnp.linalg.eigh", a)
     if UPLO not in (None, "L", "U"):
@@ -162,6 +179,11 @@ def eigvalsh(a, UPLO="L", *, symmetrize_input=True):  # noqa: N803
     References
     ----------
     ``numpy.linalg.eigvalsh``
+
+    Examples
+    --------
+    >>> print(jnp.round(jnp.linalg.eigvalsh(jnp.array([[2., 1.], [1., 2.]])), 3))
+    [1.        3.0000002]
     """
     return eigh(ensure_arraylike("jnp.linalg.eigvalsh", a), UPLO, symmetrize_input)[0]
 
@@ -209,6 +231,12 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False, subset_by_index
     References
     ----------
     ``numpy.linalg.svd``
+
+    Examples
+    --------
+    >>> u, s, vt = jnp.linalg.svd(jnp.array([[0., 2., 0.], [3., 0., 0.]]), full_matrices=False)
+    >>> print(jnp.round(s, 3), u.shape, vt.shape)
+    [3.0000002 2.       ] (2, 2) (2, 3)
     """
     a = ensure_arraylike("jnp.linalg.svd", a)
     if subset_by_index is not None:
@@ -232,6 +260,11 @@ def svdvals(x, /):
     References
     ----------
     ``numpy.linalg.svdvals``
+
+    Examples
+    --------
+    >>> print(jnp.round(jnp.linalg.svdvals(jnp.array([[0., 2.], [3., 0.]])), 3))
+    [3.0000002 2.       ]
     """
     return svd(ensure_arraylike("jnp.linalg.svdvals", x), compute_uv=False)
 
@@ -304,6 +337,12 @@ def pinv(a, rtol=None, hermitian=False, *, rcond=None):
     References
     ----------
     ``numpy.linalg.pinv``. Derivative: Golub and Pereyra, SIAM Journal on Numerical Analysis 10 (1973), 413-432.
+
+    Examples
+    --------
+    >>> print(jnp.round(jnp.linalg.pinv(jnp.array([[1., 0.], [0., 2.], [0., 0.]])), 3))
+    [[1.  0.  0. ]
+     [0.  0.5 0. ]]
     """
     if rcond is not None:
         if rtol is not None:
@@ -354,6 +393,11 @@ def matrix_rank(M, rtol=None, *, hermitian=False, tol=None):  # noqa: N803
     References
     ----------
     ``numpy.linalg.matrix_rank``
+
+    Examples
+    --------
+    >>> jnp.linalg.matrix_rank(jnp.array([[1., 2.], [2., 4.]]))
+    Array(1, dtype=int32)
     """
     if tol is not None:
         if rtol is not None:

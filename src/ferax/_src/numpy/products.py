@@ -11,6 +11,7 @@ from ferax._src.numpy.manipulation import index_tuple, moveaxis
 from ferax._src.numpy.util import cast, ensure_arraylike, promote_dtypes
 from ferax._src.ops.broadcasting import expand_dims, transpose
 from ferax._src.ops.compare import eq
+from ferax._src.ops.convert import convert
 from ferax._src.ops.dot import dot_general, dot_general_p
 from ferax._src.ops.elementwise import add, mul, neg, sub
 from ferax._src.ops.elementwise_complex import conj
@@ -71,6 +72,11 @@ def matmul(a, b, *, precision=None, preferred_element_type=None, out_sharding=No
     References
     ----------
     ``numpy.matmul``
+
+    Examples
+    --------
+    >>> jnp.matmul(jnp.array([[1, 2], [3, 4]]), jnp.array([5, 6]))
+    Array([17, 39], dtype=int32)
     """
     a, b, preferred = _prepared("matmul", a, b, preferred_element_type)
     sa, sb = a.aval.shape, b.aval.shape
@@ -172,6 +178,11 @@ def vecdot(x1, x2, /, *, axis=-1, precision=None, preferred_element_type=None):
     References
     ----------
     ``numpy.vecdot``
+
+    Examples
+    --------
+    >>> jnp.vecdot(jnp.array([[1, 2], [3, 4]]), jnp.array([5, 6]))
+    Array([17, 39], dtype=int32)
     """
     x1, x2 = ensure_arraylike("jnp.vecdot", x1, x2)
     i, j = normalize_axis(axis, x1.ndim), normalize_axis(axis, x2.ndim)
@@ -201,6 +212,11 @@ def matvec(x1, x2, /):
     References
     ----------
     ``numpy.matvec``
+
+    Examples
+    --------
+    >>> jnp.matvec(jnp.array([[1, 2], [3, 4]]), jnp.array([5, 6]))
+    Array([17, 39], dtype=int32)
     """
     x1, x2 = ensure_arraylike("matvec", x1, x2)
     if x1.ndim < 2 or x2.ndim < 1:
@@ -230,6 +246,11 @@ def vecmat(x1, x2, /):
     References
     ----------
     ``numpy.vecmat``
+
+    Examples
+    --------
+    >>> jnp.vecmat(jnp.array([5, 6]), jnp.array([[1, 2], [3, 4]]))
+    Array([23, 34], dtype=int32)
     """
     x1, x2 = ensure_arraylike("vecmat", x1, x2)
     if x1.ndim < 1 or x2.ndim < 2:
@@ -254,6 +275,11 @@ def dot(a, b, *, precision=None, preferred_element_type=None, out_sharding=None)
     References
     ----------
     ``numpy.dot``
+
+    Examples
+    --------
+    >>> jnp.dot(jnp.array([1., 2.]), jnp.array([3., 4.]))
+    Array(11., dtype=float32)
     """
     a, b, preferred = _prepared("dot", a, b, preferred_element_type)
     na, nb = a.ndim, b.ndim
@@ -278,6 +304,11 @@ def vdot(a, b, *, precision=None, preferred_element_type=None):
     References
     ----------
     ``numpy.vdot``
+
+    Examples
+    --------
+    >>> jnp.vdot(jnp.array([1j, 2.]), jnp.array([1j, 1.]))
+    Array(3.+0.j, dtype=complex64)
     """
     a, b = ensure_arraylike("vdot", a, b)
     if dtypes.kind_of(a.dtype) == "c":
@@ -301,6 +332,11 @@ def inner(a, b, *, precision=None, preferred_element_type=None):
     References
     ----------
     ``numpy.inner``
+
+    Examples
+    --------
+    >>> jnp.inner(jnp.array([[1, 2], [3, 4]]), jnp.array([5, 6]))
+    Array([17, 39], dtype=int32)
     """
     a, b, preferred = _prepared("inner", a, b, preferred_element_type)
     if not a.ndim or not b.ndim:
@@ -331,6 +367,12 @@ def outer(a, b, out=None):
     References
     ----------
     ``numpy.outer``
+
+    Examples
+    --------
+    >>> jnp.outer(jnp.array([1, 2]), jnp.array([3, 4, 5]))
+    Array([[ 3,  4,  5],
+           [ 6,  8, 10]], dtype=int32)
     """
     if out is not None:
         raise NotImplementedError("The 'out' argument to jnp.outer is not supported.")
@@ -354,6 +396,11 @@ def tensordot(a, b, axes=2, *, precision=None, preferred_element_type=None, out_
     References
     ----------
     ``numpy.tensordot``
+
+    Examples
+    --------
+    >>> jnp.tensordot(jnp.ones((2, 3, 4)), jnp.ones((4, 3)), axes=((1, 2), (1, 0)))
+    Array([12., 12.], dtype=float32)
     """
     a, b, preferred = _prepared("tensordot", a, b, preferred_element_type)
     na, nb = a.ndim, b.ndim
@@ -404,6 +451,11 @@ def kron(a, b):
     References
     ----------
     ``numpy.kron``
+
+    Examples
+    --------
+    >>> jnp.kron(jnp.array([1, 10]), jnp.array([1, 2, 3]))
+    Array([ 1,  2,  3, 10, 20, 30], dtype=int32)
     """
     return _kron(*ensure_arraylike("kron", a, b))
 
@@ -425,7 +477,7 @@ def _cross(a, b, *, axes):
     else:
         parts = [sub(mul(x[1], y[2]), mul(x[2], y[1])), sub(mul(x[2], y[0]), mul(x[0], y[2])),
                  sub(mul(x[0], y[1]), mul(x[1], y[0]))]
-    return stack(parts, k)
+    return convert(stack(parts, k), a.aval.dtype)           # strongly typed, as JAX's is
 
 
 def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
@@ -445,6 +497,11 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     References
     ----------
     ``numpy.cross``
+
+    Examples
+    --------
+    >>> jnp.cross(jnp.array([1, 0, 0]), jnp.array([0, 1, 0]))
+    Array([0, 0, 1], dtype=int32)
     """
     a, b = ensure_arraylike("cross", a, b)
     if axis is not None:
@@ -484,6 +541,11 @@ def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
     References
     ----------
     ``numpy.trace``
+
+    Examples
+    --------
+    >>> jnp.trace(jnp.array([[1, 2], [3, 4]]))
+    Array(5, dtype=int32)
     """
     if out is not None:
         raise NotImplementedError("The 'out' argument to jnp.trace is not supported.")
