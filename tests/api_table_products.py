@@ -61,7 +61,8 @@ def vectors(left, right):
     def calls(d: Draw):
         sizes = {"n": d.pick(2, 3), "m": d.pick(4, 1)}
         a, b = d.broadcasting(2, 0, 2)
-        return call(d.array(ANY, (*a, *(sizes[c] for c in left)), special=False), d.array(ANY, (*b, *(sizes[c] for c in right)), special=False))
+        a, b = (*a, *(sizes[c] for c in left)), (*b, *(sizes[c] for c in right))
+        return call(d.array(ANY, a, special=False), d.array(ANY, b, special=False))
     return calls
 
 
@@ -131,10 +132,12 @@ def trace_oracle(x, offset=0, axis1=0, axis2=1, dtype=None):
 EINSUMS = (
     ("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 4)), ("ii->i", (3, 3)), ("ii", (3, 3)), ("ij->ji", (2, 3)), ("ij->", (2, 3)),
     ("i,j->ij", (2,), (3,)), ("bij,bjk->bik", (2, 2, 3), (2, 3, 2)), ("...ij,...jk->...ik", (2, 1, 2, 3), (3, 3, 2)),
-    ("...i->...", (2, 3)), ("ij,ij->i", (2, 3), (2, 3)), ("ij,kj,il->kl", (2, 3), (4, 3), (2, 2)), ("i,i", (3,), (3,)), ("ijk->kj", (2, 3, 2)),
-    ("iij,jk->ik", (2, 2, 3), (3, 2)), (",ij->ij", (), (2, 3)), ("a...,...b->a...b", (2, 3), (3, 4)), ("ab,bc,cd,de->ae", (2, 3), (3, 2), (2, 4), (4, 1)),
-    ("i...->...i", (2, 3, 2)), ("...,...", (2, 3), (3,)), ("bqhd,bkhd->bhqk", (2, 3, 1, 2), (2, 2, 1, 2)), ("ba,cb->ca", (3, 4), (2, 3)),
-    ("iij,j->i", (3, 3, 2), (2,)), ("ij,k->i", (2, 3), (4,)), ("ij,kj,lj->ikl", (2, 3), (3, 3), (4, 3)), ("i j -> j i", (2, 3)), ("ij,jk->ik", (0, 3), (3, 2)), ("ij,jk->ik", (2, 0), (0, 2)),
+    ("...i->...", (2, 3)), ("ij,ij->i", (2, 3), (2, 3)), ("ij,kj,il->kl", (2, 3), (4, 3), (2, 2)), ("i,i", (3,), (3,)),
+    ("ijk->kj", (2, 3, 2)), ("iij,jk->ik", (2, 2, 3), (3, 2)), (",ij->ij", (), (2, 3)), ("a...,...b->a...b", (2, 3), (3, 4)),
+    ("ab,bc,cd,de->ae", (2, 3), (3, 2), (2, 4), (4, 1)), ("i...->...i", (2, 3, 2)), ("...,...", (2, 3), (3,)),
+    ("bqhd,bkhd->bhqk", (2, 3, 1, 2), (2, 2, 1, 2)), ("ba,cb->ca", (3, 4), (2, 3)), ("iij,j->i", (3, 3, 2), (2,)),
+    ("ij,k->i", (2, 3), (4,)), ("ij,kj,lj->ikl", (2, 3), (3, 3), (4, 3)), ("i j -> j i", (2, 3)), ("ij,jk->ik", (0, 3), (3, 2)),
+    ("ij,jk->ik", (2, 0), (0, 2)),
 )
 
 
@@ -150,7 +153,8 @@ def einsum_lists(d: Draw):
 
 
 def einsum_oracle(*args, optimize=True, precision=None, **kwargs):
-    return wide_ints(np.einsum)(*[x.astype(np.int64) if getattr(x, "dtype", None) == bool else x for x in args], optimize=False, **kwargs)
+    numbers = [x.astype(np.int64) if isinstance(x, np.ndarray) and x.dtype.kind == "b" else x for x in args]
+    return wide_ints(np.einsum)(*numbers, optimize=False, **kwargs)
 
 
 def einsum_calls(d: Draw):

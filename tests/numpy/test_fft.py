@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from rule_checks import check_derivative
 
 import ferax
 from ferax import numpy as fnp

@@ -4,7 +4,7 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from numpy_compare import assert_close, check, check_gradient
+from numpy_compare import assert_close, check
 
 import ferax
 import ferax.numpy as jnp

@@ -1,10 +1,8 @@
 """Products of arrays, einsum and norms against NumPy."""
 
-import hypothesis
-import hypothesis.strategies as st
 import numpy as np
 import pytest
-from numpy_compare import assert_close, check, check_gradient
+from numpy_compare import assert_close
 
 import ferax
 import ferax.numpy as jnp
