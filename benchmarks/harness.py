@@ -14,7 +14,9 @@ round to round, so that a machine that grows slow for a while hurts both. Within
 repeated in blocks of about ``BLOCK_SECONDS`` and the quickest block counts, for noise only ever adds. A
 table shows, over the rounds, the median time of each library, the spread (half the distance from best to
 worst, as a share of the median), the median of the rounds' ratios, and beside it the ratio of the best times
-of all, which says more where the spread is wide. Ratios under the bar are marked ``ok``, others ``over``; the
+of all, which says more where the spread is wide. A suite of hundreds of short rows asks for *turns*: both
+processes of a round stay alive, and each row is timed in the one and in the other, ``turns`` times over, so
+that the two are milliseconds apart. Ratios under the bar are marked ``ok``, others ``over``; the
 exit code is 0 either way: a benchmark informs, it does not judge.
 """
 
@@ -29,7 +31,7 @@ import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -37,8 +39,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = ("ferax", "jax")
-BLOCK_SECONDS = 0.01  # long against the clock's grain, short against the gusts of a shared machine
+BLOCK_SECONDS = 0.01  # of calls between two looks at the clock; long against the clock's grain, short against the gusts of a shared machine
 ROW_SECONDS = 0.4  # what the blocks of one row may take together in one process ...
+TURN_SECONDS = 0.001  # the same where processes take turns: such a short time may pass undisturbed
 LEAST_BLOCKS = 5  # ... unless the call is so slow that this many take longer
 
 
@@ -55,6 +58,7 @@ class Suite:
 
     title: str
     geometric_mean_bar: float | None = None
+    turns: int = 0  # blocks of each library for a row, in turn; 0: a row is timed in one piece
     rows: list[Row] = field(default_factory=list)
     fresh: Callable[[str], dict[str, float]] | None = None
 
@@ -80,7 +84,9 @@ class Suite:
     def main(self) -> None:
         """What a benchmark file does when it is run: drive the rounds, or be one of the processes driven."""
         options = _parse(self)
-        if options.worker:
+        if options.worker and options.kind == "turns":
+            _serve(self, options.worker)
+        elif options.worker:
             print(json.dumps(_measure(self, options.worker, options.kind, re.compile(options.only))))
         else:
             _report(self, _drive(self, options), options)
@@ -106,13 +112,40 @@ def _measure(suite: Suite, library: str, kind: str, only: re.Pattern) -> dict[st
     return seconds
 
 
-def _time(call: Callable[[], Any]) -> float:
-    """Seconds of one ``call``: the quickest of several blocks, the garbage collector off as in ``timeit``."""
+def _serve(suite: Suite, library: str) -> None:
+    """Time one block of each row that is asked for on the standard input, until that ends."""
+    lib = importlib.import_module(library)
+    importlib.import_module(f"{library}.numpy")
+    rows = {row.name: row for row in suite.rows}
+    current, call, repeats = None, None, 1
+    for line in sys.stdin:
+        name = json.loads(line)
+        try:
+            if name != current:
+                current, call = name, rows[name].setup(lib)
+                gc.enable()
+                gc.collect()
+                repeats, _ = _warm(call, TURN_SECONDS)
+                gc.disable()
+            answer = _block(call, repeats) / repeats
+        except Exception as error:
+            answer = f"{type(error).__name__}: {error}".splitlines()[0]
+        print(json.dumps(answer), flush=True)
+
+
+def _warm(call: Callable[[], Any], seconds: float) -> tuple[int, float]:
+    """How many calls make a block of at least so many seconds, and the seconds of the last one tried."""
     for _ in range(3):  # compile, fill caches, take the fast path
         call()
     repeats = 1
-    while (taken := _block(call, repeats)) < BLOCK_SECONDS:
-        repeats = max(repeats + 1, min(10 * repeats, int(repeats * 1.2 * BLOCK_SECONDS / max(taken, 1e-9))))
+    while (taken := _block(call, repeats)) < seconds:
+        repeats = max(repeats + 1, min(10 * repeats, int(repeats * 1.2 * seconds / max(taken, 1e-9))))
+    return repeats, taken
+
+
+def _time(call: Callable[[], Any]) -> float:
+    """Seconds of one ``call``: the quickest of several blocks, the garbage collector off as in ``timeit``."""
+    repeats, taken = _warm(call, BLOCK_SECONDS)
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -153,11 +186,44 @@ def _drive(suite: Suite, options) -> dict[str, dict[str, list]]:
                 _worker(library, kind, options)
         for turn in range(options.rounds):
             _progress(f"{suite.title}: {kind}, round {turn + 1} of {options.rounds}")
-            for library in LIBRARIES[:: 1 if turn % 2 == 0 else -1]:
+            order = LIBRARIES[:: 1 if turn % 2 == 0 else -1]
+            if kind == "timed" and suite.turns:
+                _take_turns(suite, order, results, options)
+                continue
+            for library in order:
                 for name, value in _worker(library, kind, options).items():
                     results[name][library].append(value)
     _progress("")
     return results
+
+
+def _take_turns(suite: Suite, order: Sequence[str], results, options) -> None:
+    """One round of a suite with turns: to each row and library the quickest of its blocks is added."""
+    only = re.compile(options.only)
+    rows = [row for row in suite.rows if row.setup is not None and only.search(row.name)]
+    workers = {}
+    for library in order:
+        command, environment = _command(library, "turns", options)
+        workers[library] = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+    for number, row in enumerate(rows):
+        _progress(f"{suite.title}: row {number + 1} of {len(rows)}, {row.name}")
+        answers: dict[str, list] = {library: [] for library in order}
+        for _ in range(suite.turns):
+            for library in order:
+                worker = workers[library]
+                worker.stdin.write(json.dumps(row.name) + "\n")
+                worker.stdin.flush()
+                answers[library].append(json.loads(worker.stdout.readline()))
+            if any(isinstance(answer[-1], str) for answer in answers.values()):
+                break
+        for library, answer in answers.items():
+            failed = isinstance(answer[-1], str)
+            results[row.name][library].append(answer[-1] if failed else min(answer))
+    for worker in workers.values():
+        worker.stdin.close()
+        worker.wait()
 
 
 def _progress(text: str) -> None:
@@ -168,17 +234,22 @@ def _progress(text: str) -> None:
 
 
 def _worker(library: str, kind: str, options) -> dict[str, Any]:
+    command, environment = _command(library, kind, options)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{library}: {sys.argv[0]} ended with code {done.returncode}\n{done.stderr[-4000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _command(library: str, kind: str, options) -> tuple[list[str], dict[str, str]]:
+    """The command line of a process that measures, and its environment."""
     python = sys.executable if library == "ferax" else options.peer_python
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "FERAX_", "XLA_"))}
     environment |= {"FERAX_PLATFORMS": "cpu", "JAX_PLATFORMS": "cpu", "PYTHONHASHSEED": "0"}
     environment.pop("PYTHONPATH", None)
     if library == "ferax":
         environment["PYTHONPATH"] = str(ROOT / "src")
-    command = [str(python), sys.argv[0], "--worker", library, "--kind", kind, "--only", options.only]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{library}: {sys.argv[0]} ended with code {done.returncode}\n{done.stderr[-4000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return [str(python), sys.argv[0], "--worker", library, "--kind", kind, "--only", options.only], environment
 
 
 # ------------------------------------------------------------------------------------------------- the table
@@ -189,6 +260,7 @@ def _report(suite: Suite, results: dict[str, dict[str, list]], options) -> None:
     print(_machine(options))
     print(f"  {'':44} {'ferax':>10} {'±':>4} {'jax':>10} {'±':>4} {'ratio':>7} {'best':>6}  bar")
     bars, ratios, summary = {row.name: row.bar for row in suite.rows}, [], {}
+    over_bar: list[tuple[str, float]] = []
     for name, by_library in results.items():
         ferax, jax = (by_library[library] for library in LIBRARIES)
         if not ferax and not jax:
@@ -199,6 +271,8 @@ def _report(suite: Suite, results: dict[str, dict[str, list]], options) -> None:
             continue
         ratio = statistics.median(a / b for a, b in zip(ferax, jax))
         ratios.append(ratio)
+        if (bar := bars[name]) is not None and ratio > bar:
+            over_bar.append((name, ratio))
         best = min(ferax) / min(jax)
         summary[name] = {"ferax": ferax, "jax": jax, "ratio": ratio}
         columns = " ".join(f"{_duration(statistics.median(t)):>10} {_spread(t):>4}" for t in (ferax, jax))
@@ -208,6 +282,9 @@ def _report(suite: Suite, results: dict[str, dict[str, list]], options) -> None:
         print(
             f"  {'geometric mean':44} {'':31} {mean:7.2f} {'':6}  {_verdict(mean, suite.geometric_mean_bar)}"
         )
+    over = [f"{name} {ratio:.2f}" for name, ratio in over_bar]
+    if len(ratios) > 20:
+        print(f"  {len(ratios)} rows, {len(over)} over the bar{': ' if over else ''}{', '.join(over)}")
     if options.json:
         Path(options.json).write_text(json.dumps({suite.title: summary}, indent=1))
 
@@ -250,13 +327,13 @@ def _verdict(ratio: float, bar: float | None) -> str:
 
 def _parse(suite: Suite):
     parser = argparse.ArgumentParser(description=suite.title)
-    parser.add_argument("--rounds", type=int, default=6, help="pairs of processes (default 6)")
+    parser.add_argument("--rounds", type=int, default=3 if suite.turns else 6, help="pairs of processes (default 6, with turns 3)")
     parser.add_argument("--only", default="", metavar="REGEX", help="only the timed rows whose name matches")
     parser.add_argument("--json", metavar="FILE", help="write the raw times there as well")
     peer = ROOT / ".venv-jax" / "bin" / "python"
     parser.add_argument("--peer-python", default=peer, help="interpreter that has JAX (default .venv-jax)")
     parser.add_argument("--worker", choices=LIBRARIES, help=argparse.SUPPRESS)
-    parser.add_argument("--kind", choices=("fresh", "timed"), default="timed", help=argparse.SUPPRESS)
+    parser.add_argument("--kind", choices=("fresh", "timed", "turns"), default="timed", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.worker and not Path(options.peer_python).exists():
         parser.error(f"no interpreter at {options.peer_python}: run `make bench-env` first")

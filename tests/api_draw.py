@@ -58,6 +58,16 @@ def call(*args, **kwargs) -> Call:
     return Call(args, kwargs)
 
 
+class Fixed:
+    """A NumPy array that no transformation varies, because its values decide shapes; handed on as it is."""
+
+    def __init__(self, array):
+        self.array = np.asarray(array)
+
+    def __repr__(self):
+        return show(self.array)
+
+
 def show(x) -> str:
     """An argument, for the report of a failure."""
     if isinstance(x, np.ndarray):
@@ -75,10 +85,12 @@ class Draw:
     seed : of the numbers in arrays
     smooth : whether the call is for derivatives: arrays are then float64 or complex128 with elements well apart
         and no special values, and have at least one element
+    traced : whether the call will be traced: sizes that depend on values must then be given
     """
 
-    def __init__(self, choose: Callable[[int], int], seed=0, smooth=False):
+    def __init__(self, choose: Callable[[int], int], seed=0, smooth=False, traced=False):
         self.smooth = smooth
+        self.traced = traced or smooth
         self.rng = np.random.default_rng(seed)
         self._choose = choose
         self._chosen: list[int] = []
@@ -86,7 +98,7 @@ class Draw:
     def again(self, seed) -> Draw:
         """A `Draw` that makes the same choices with other numbers."""
         chosen = iter(self._chosen)
-        return Draw(lambda n: next(chosen), seed, self.smooth)
+        return Draw(lambda n: next(chosen), seed, self.smooth, self.traced)
 
     # --- choices ----------------------------------------------------------------------------------
 
@@ -215,6 +227,8 @@ def with_arrays(x, arrays):
         return Call(tuple(with_arrays(v, arrays) for v in x.args), with_arrays(x.kwargs, arrays))
     if isinstance(x, np.ndarray):
         return next(arrays)
+    if isinstance(x, Fixed):
+        return x.array
     if isinstance(x, dict):
         return {k: with_arrays(v, arrays) for k, v in x.items()}
     if isinstance(x, (list, tuple)):

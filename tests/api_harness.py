@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 from api_draw import Call, Draw, arrays_of, kind, np_dtype, with_arrays
+from quick_compile import quick
 
 #: Of each dtype, how far a result may be off, relative to the largest number in it.
 TOLERANCE = {
@@ -47,6 +48,7 @@ class Row:
     examples : how many calls to draw
     exact : whether `compare_jax` asks for the same bits
     differs : why results differ from JAX's on purpose, if they do
+    wider : which calls are answered that JAX refuses, if there are some
     """
 
     names: str
@@ -66,6 +68,7 @@ class Row:
     examples: int = 8
     exact: bool = False
     differs: str = ""
+    wider: str = ""
 
     def __post_init__(self):
         assert self.jit and self.vmap and self.grad or self.why, f"{self.names}: say why a transformation is left out"
@@ -118,7 +121,10 @@ def find(root, name):
         return update
     if name.startswith("Array."):
         method = name[len("Array."):]
-        return lambda x, *args, **kwargs: getattr(root.numpy.asarray(x), method)(*args, **kwargs)
+        def member(x, *args, **kwargs):
+            found = getattr(root.numpy.asarray(x), method)
+            return found(*args, **kwargs) if callable(found) else found     # a property
+        return member
     found = root
     for part in name.split("."):
         found = getattr(found, part)
@@ -216,7 +222,7 @@ def expected_dtype(root, gives, given: Call):
         case "index":
             return np.dtype("int64" if needs_x64(given) else "int32")
         case "same" | "inexact":
-            numbers = [x for x in given.args if isinstance(x, (bool, int, float, complex))]
+            numbers = [x for x in given.args if isinstance(x, (bool, int, float, complex, np.generic))]
             together = jnp.result_type(*arrays_of(given), *numbers)
             return np.dtype(jnp.result_type(together, 1.0)) if gives == "inexact" else np.dtype(together)
     return np_dtype(gives)
@@ -262,7 +268,7 @@ def check_transformed(root, row: Row, given: Call, other: Call, axes: list):
         def both(xs, stacked):
             out = leaves_of(*xs) if row.jit else []
             return out, root.vmap(leaves_of, axes, axis_size=MAPPED)(*stacked) if mapped else []
-        run = root.jit(both) if row.jit else both
+        run = root.jit(both, compiler_options=quick(root)) if row.jit else both
         jitted, batched = run(first, stacked)
         for found, known in zip(jitted, eager[0].leaves if row.jit else []):
             same_type(found, known, "jit")
@@ -317,7 +323,7 @@ def check_derivatives(root, row: Row, given: Call):
             cotangents = root.vjp(of_varied, *xs)[1](list(cts))
             second = root.jvp(gradient, tuple(xs), tuple(ts)) if row.second else ([], [])
             return values, tangents, cotangents, *second
-        run = root.jit(program, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True})
+        run = root.jit(program, compiler_options=quick(root))
         values, tangents, cotangents, slopes, curved = run(xs, ts)
         at = {k: run([x + k * STEP * t for x, t in zip(xs, ts)], ts) for k in (-2, -1, 1, 2)}
 

@@ -82,7 +82,7 @@ def difference(row, ours, theirs):
             return None                                     # a name of older versions that libraries still use
         if isinstance(ours[1], str):
             return None if set(ours[0]) & set(theirs[0]) else f"raised {ours}, JAX {theirs}"
-        return f"answered where JAX raises {theirs[0][0]}: {theirs[1][:150]}"
+        return None if row.wider else f"answered where JAX raises {theirs[0][0]}: {theirs[1][:150]}"
     if isinstance(ours[1], str):
         return f"raised {ours[0][0]}: {ours[1][:150]}"
     if ours[0] != theirs[0]:

@@ -16,6 +16,7 @@ from ferax._src.control.cond import cond, switch
 from ferax._src.control.custom_batching import custom_vmap
 from ferax._src.control.custom_jvp import custom_jvp
 from ferax._src.control.custom_vjp import custom_vjp
+from ferax._src.control.debug_sharding import inspect_array_sharding
 from ferax._src.control.ffi import ffi_call
 from ferax._src.control.linear_call import linear_call
 from ferax._src.control.linear_solve import custom_linear_solve
@@ -484,6 +485,7 @@ def on_host(method):
 for method in ("sequential", "sequential_unrolled", "expand_dims", "broadcast_all"):
     case("pure_callback", on_host(method), X, X, oracle=sine_product, label=method)
 case("io_callback", lambda x: callback.io_callback(lambda x: np.sin(np.asarray(x)), ShapeDtypeStruct(x.shape, x.dtype), x), X, oracle=np.sin)
+case("inspect_sharding", lambda x: [inspect_array_sharding(x, callback=str), mul(x, 2.0)][1:], X, oracle=lambda x: 2 * x, diff=(0,))
 case("debug_callback", lambda x: [callback.debug_callback(lambda x: None, x), mul(x, 2.0)][1:], X, oracle=lambda x: 2 * x, diff=(0,))
 for name, fn in (("pure_callback", on_host(None)), ("io_callback", lambda x, y: callback.io_callback(np.sin, x, x))):
     REFUSALS.append(Refusal(name, "jvp", lambda fn=fn: jvp(lambda x: fn(x, x), (np.ones(2),), (np.ones(2),)), ValueError, "do not support JVP"))

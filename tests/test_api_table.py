@@ -26,13 +26,13 @@ EXAMPLES = float(os.environ.get("FERAX_TEST_EXAMPLES", 1))      # factor on the 
 SETTINGS = settings(phases=(Phase.generate, Phase.shrink), report_multiple_bugs=False, print_blob=False)
 
 
-def drawn(row, examples, smooth=False):
+def drawn(row, examples, smooth=False, traced=False):
     """Runs a test of a `Draw` and the `Call` of the row that it led to, on so many examples."""
     def decorate(check):
         @settings(SETTINGS, max_examples=int(examples * EXAMPLES))
         @given(st.randoms(use_true_random=False))
         def run(random):
-            draw = Draw(random.randrange, smooth=smooth)
+            draw = Draw(random.randrange, smooth=smooth, traced=traced)
             call = row.calls(draw)
             note(f"{row.name}{call}")
             check(draw, call)
@@ -55,7 +55,7 @@ def test_values(row):
 
 @each([row for row in ROWS if row.jit or row.vmap])
 def test_jit_and_vmap(row):
-    @drawn(row, 3)
+    @drawn(row, 3, traced=True)
     def check(draw, call):
         axes = [draw.pick(0, x.ndim, None) for x in arrays_of(call)]
         check_transformed(ferax, row, call, row.calls(draw.again(1)), axes)

@@ -16,8 +16,11 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "ferax._src.api.autodiff": "grad value_and_grad vjp jvp linearize linear_transpose",
         "ferax._src.api.environment": "checking_leaks make_mesh",
+        "ferax._src.api.fwd_and_bwd": "fwd_and_bwd",
         "ferax._src.api.jacobians": "jacfwd jacrev jacobian hessian",
         "ferax._src.api.jit": "jit clear_caches",
+        "ferax._src.api.pmap": "pmap",
+        "ferax._src.api.shard_map": "shard_map smap",
         "ferax._src.api.staging": (
             "make_jaxpr eval_shape named_call named_scope ensure_compile_time_eval typeof block_until_ready "
             "copy_to_host_async"),
@@ -27,16 +30,21 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ferax._src.control.custom_gradient": "custom_gradient closure_convert",
         "ferax._src.control.custom_vjp": "custom_vjp",
         "ferax._src.control.remat": "checkpoint remat checkpoint_policies",
+        "ferax._src.control.resharding": "reshard",
+        "ferax._src.numpy.refs": "new_ref empty_ref freeze free_ref",
+        "ferax._src.numpy.slices": "ds",
         "ferax._src.runtime.devices": (
             "devices local_devices device_count local_device_count process_index process_count process_indices "
             "default_backend host_id=process_index host_ids=process_indices host_count=process_count"),
         "ferax._src.engine.sharding": "Device",
         "ferax._src.runtime.array": "live_arrays Shard",
         "ferax._src.runtime.effects": "effects_barrier",
+        "ferax._src.runtime.process_local": "make_array_from_process_local_data",
         "ferax._src.runtime.transfer": (
             "device_put device_get make_array_from_callback make_array_from_single_device_arrays"),
         "ferax._src.tools.environment": "print_environment_info",
         "ferax._src.tracing.core": "Array",
+        "ferax._src.tracing.refs": "Ref",
         "ferax._src.types.dtypes": "float0",
         "ferax._src.types.shape_dtype": "ShapeDtypeStruct",
         "ferax._src.types.shardings": "NamedSharding P=PartitionSpec",
@@ -49,7 +57,8 @@ __getattr__, __dir__, __all__ = lazy_names(
             "debug_key_reuse enable_custom_prng legacy_prng_key explain_cache_misses no_tracing no_execution"),
     },
     submodules=(
-        "ad_checkpoint core custom_batching custom_derivatives debug dlpack dtypes errors experimental flatten_util ffi image "
-        "lax nn numpy ops random sharding stages test_util tree tree_util typing version"),
+        "ad_checkpoint core custom_batching custom_derivatives debug distributed dlpack dtypes errors example_libraries "
+        "experimental export ffi flatten_util image lax memory monitoring nn numpy ops profiler random ref sharding stages "
+        "test_util tree tree_util typing version"),
     first="ferax._src.numpy.array_methods",
 )

@@ -1,5 +1,5 @@
 """``ferax.dlpack``: arrays shared with other libraries, without a copy where the memory allows."""
 
-from ferax._src.runtime.transfer import from_dlpack
+from ferax._src.runtime.transfer import from_dlpack, is_supported_dtype
 
-__all__ = ["from_dlpack"]
+__all__ = ["from_dlpack", "is_supported_dtype"]

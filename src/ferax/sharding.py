@@ -1,5 +1,6 @@
 """``ferax.sharding``: where arrays lie, and meshes of devices."""
 
+from ferax._src.control.resharding import auto_axes, explicit_axes, reshard
 from ferax._src.types.meshes import (
     AbstractDevice,
     AbstractMesh,
@@ -27,9 +28,12 @@ __all__ = [
     "PartitionSpec",
     "Sharding",
     "SingleDeviceSharding",
+    "auto_axes",
+    "explicit_axes",
     "get_abstract_mesh",
     "get_mesh",
     "make_single_device_sharding",
+    "reshard",
     "set_mesh",
     "use_abstract_mesh",
 ]

@@ -6,6 +6,7 @@ of plain operations with the same value and the same derivatives says what must 
 
 import numpy as np
 import pytest
+from quick_compile import quick
 
 import ferax
 import ferax.numpy as jnp
@@ -127,7 +128,7 @@ def test_under_every_transformation(make, factor, forward):
         f, plain = make(), reference(factor)
         return {name: (context(f), context(plain)) for name, context in contexts.items()}
 
-    for name, (found, wanted) in ferax.jit(run, compiler_options={"xla_backend_optimization_level": 0})().items():
+    for name, (found, wanted) in ferax.jit(run, compiler_options=quick(ferax))().items():
         for a, b in zip(ferax.tree.leaves(found), ferax.tree.leaves(wanted), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6, err_msg=name)
     eager = make()

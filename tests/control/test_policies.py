@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from quick_compile import quick
 
 import ferax
 import ferax.numpy as jnp
@@ -87,7 +88,7 @@ def test_derivatives(policy):
                 out[f.__name__] = (g(w, x), grad(w, x), ferax.jvp(grad, (w, x), (w, x))[1], ferax.vmap(ferax.grad(g, 1), (None, 0))(w, xs),
                                    ferax.grad(lambda x: grad(w, x)[1].sum())(x))
             return out
-        return ferax.jit(run, compiler_options={"xla_backend_optimization_level": 0})(W, X, XS)
+        return ferax.jit(run, compiler_options=quick(ferax))(W, X, XS)
 
     found, wanted = gathered(lambda f: ferax.checkpoint(f, policy=policy)), gathered(lambda f: f)
     for a, b in zip(ferax.tree.leaves(found), ferax.tree.leaves(wanted)):

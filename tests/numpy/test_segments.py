@@ -1,4 +1,4 @@
-"""Reductions over segments, and pytrees as vectors."""
+"""Reductions over segments, beyond their rows in `api_table_reductions`; and pytrees as vectors."""
 
 import numpy as np
 import pytest
@@ -9,31 +9,6 @@ from ferax import ops
 from ferax.flatten_util import ravel_pytree
 
 DATA, IDS = np.array([3, 1, 4, 1, 5, 9]), np.array([0, 0, 2, -1, 7, 2])
-KINDS = {"sum": (np.sum, 0), "prod": (np.prod, 1), "max": (np.max, None), "min": (np.min, None)}
-
-
-def wanted(kind, data, ids, n, empty):
-    reduce_, _ = KINDS[kind]
-    return np.stack([reduce_(data[ids == i], axis=0) if (ids == i).any() else np.full(data.shape[1:], empty) for i in range(n)])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_segments(kind):
-    f = getattr(ops, f"segment_{kind}")
-    info = np.iinfo(np.int32)
-    empty = {"sum": 0, "prod": 1, "max": info.min, "min": info.max}[kind]
-    np.testing.assert_array_equal(f(DATA, IDS), wanted(kind, DATA, IDS, 8, empty))
-    np.testing.assert_array_equal(f(DATA, IDS, 3), wanted(kind, DATA, IDS, 3, empty))       # others are left out
-    np.testing.assert_array_equal(f(DATA, IDS, 4, bucket_size=4), wanted(kind, DATA, IDS, 4, empty))
-    np.testing.assert_array_equal(f(DATA, IDS, 4, mode="clip"), wanted(kind, DATA, np.clip(IDS, 0, 3), 4, empty))
-    rows, ids = DATA.reshape(3, 2), np.array([1, 0, 1])
-    np.testing.assert_array_equal(f(rows, ids), wanted(kind, rows, ids, 2, empty))
-    np.testing.assert_array_equal(ferax.jit(f, static_argnums=2)(DATA, IDS, 3), wanted(kind, DATA, IDS, 3, empty))
-    least = {"sum": 0.0, "prod": 1.0, "max": -np.inf, "min": np.inf}[kind]
-    np.testing.assert_array_equal(f(DATA.astype("float16"), IDS, 3), wanted(kind, DATA, IDS, 3, least).astype("float16"))
-    assert f(DATA, IDS, 0).shape == (0,) and f(np.zeros(0), np.zeros(0, int), 2).tolist() == [least, least]
-    ids = np.stack([IDS % 3, (IDS + 1) % 3])
-    np.testing.assert_array_equal(ferax.vmap(lambda i: f(DATA, i, 3))(ids), [wanted(kind, DATA, i, 3, empty) for i in ids])
 
 
 def test_derivatives():

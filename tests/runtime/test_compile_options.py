@@ -46,10 +46,12 @@ HALF = X.astype(ml_dtypes.bfloat16)
 WHOLE = f"{DOT},{REDUCE}"
 CHOICES = {
     "no product": (None, lambda x: jnp.sin(x).sum(), (X,)),
-    "product": (WHOLE, jnp.matmul, (X, X)),
+    "product": (None, jnp.matmul, (X, X)),
+    "three products": (None, lambda x: x @ x @ x @ x, (X,)),
+    "four products": (WHOLE, lambda x: x @ x @ x @ x @ x, (X,)),
     "product of 16 bits": (f"{SINGLE},{REDUCE}", jnp.matmul, (HALF, HALF)),
     "both": (f"{SINGLE},{REDUCE}", lambda x, y: (x @ x, (y @ y).sum()), (X, HALF)),
-    "product of integers": (WHOLE, jnp.matmul, (X.astype(np.int16), X.astype(np.int16))),
+    "product of integers": (None, jnp.matmul, (X.astype(np.int16), X.astype(np.int16))),
     "product in a loop": (WHOLE, lambda x: lax.scan(lambda c, _: (c @ c, None), x, None, length=3), (X,)),
     "few channels": (None, convolve(), images(47)),
     "many channels": (WHOLE, convolve(), images(48)),
@@ -80,7 +82,7 @@ def test_users_options_win():
         found = compiling.options_for(low, devices, compiler_options, defaults)
         return compiler.options_fingerprint(found), disk_cache.key_of(low, devices, found)
 
-    low = lowered(jnp.matmul, X, X)
+    low = lowered(lambda x: x @ x @ x @ x @ x, X)
     ours, theirs, none = fingerprint(), fingerprint({OPTION: ""}), fingerprint(defaults=False)
     assert len({ours[0], theirs[0], none[0]}) == len({ours[1], theirs[1], none[1]}) == 3
     assert theirs == fingerprint({OPTION: ""}, False)

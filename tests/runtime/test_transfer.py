@@ -9,6 +9,7 @@ import pytest
 from ferax._src.runtime import devices, dispatch  # noqa: F401 (dispatch makes operations run)
 from ferax._src.runtime.array import ArrayImpl
 from ferax._src.runtime.transfer import (
+    MemoryKind,
     array_from_host,
     as_array,
     device_get,
@@ -23,6 +24,7 @@ from ferax._src.runtime.transfer import (
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray
+from ferax._src.types.memory_space import MemorySpace
 from ferax._src.types.shardings import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 from ferax._src.util import config
 
@@ -243,3 +245,17 @@ def test_tracers_go_through_the_primitive():
     assert [e.primitive for e in closed.eqns] == [device_put_p]
     (x,) = device_put_p.bind(array_from_host([1.0]), sharding=second)
     assert x.device is devices.devices()[1]
+
+
+def test_memory_spaces_are_places():
+    x = device_put(np.arange(3.0, dtype=np.float32), devices.devices()[1])
+    there = device_put({"a": x, "b": 2.0}, MemorySpace.Host)
+    assert there["a"].sharding.memory_kind == there["b"].sharding.memory_kind == "pinned_host"
+    assert there["a"].devices() == x.devices() and there["a"].committed
+    back = device_put(there, {"a": MemorySpace.Device, "b": None})
+    assert back["a"].sharding is x.sharding and back["b"].sharding.memory_kind == "pinned_host"
+    assert np.asarray(back["a"]).tolist() == [0, 1, 2]
+    traced = trace_to_jaxpr(lambda x: [device_put(x, MemorySpace.Host)], [x.aval])
+    assert traced.eqns[0].params["sharding"] == MemoryKind("pinned_host")
+    with pytest.raises(ValueError, match=r"MemorySpace.Any is no place"):
+        device_put(x, MemorySpace.Any)

@@ -50,7 +50,7 @@ def test_mesh_errors(mesh):
 
 def test_abstract_mesh(mesh):
     a = AbstractMesh((2, 4), ("x", "y"))
-    assert a is AbstractMesh((("x", 2), ("y", 4))) and pickle.loads(pickle.dumps(a)) is a
+    assert a is AbstractMesh((2, 4), ["x", "y"]) and pickle.loads(pickle.dumps(a)) is a
     assert a.size == 8 and a.shape["y"] == 4
     assert a.update_axis_types({"x": AxisType.Explicit}).explicit_axes == ("x",)
     with pytest.raises(ValueError, match="devices"):

@@ -9,5 +9,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ferax._src.control.callback": "io_callback",
         "ferax._src.util.config": "enable_x64",
     },
+    submodules="layout shard_map",
     first="ferax._src.numpy.array_methods",
 )

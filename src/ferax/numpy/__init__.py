@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "ferax._src.numpy.arithmetic": (
             "abs absolute fabs fmax fmin heaviside positive sign square"),
+        "ferax._src.numpy.array_api": "__array_api_version__ __array_namespace_info__",
         "ferax._src.numpy.bitwise": (
             "bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_right_shift invert left_shift right_shift"),
         "ferax._src.numpy.comparison": (

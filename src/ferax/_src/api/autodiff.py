@@ -13,6 +13,7 @@ from ferax._src.runtime.devices import default_sharding, on_clear
 from ferax._src.runtime.transfer import as_array as as_device_array
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Zero
+from ferax._src.tracing.refs import Ref
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.jvp import jvp_flat
 from ferax._src.transforms.linearize import Tape, TapeEntry, linearize_flat
@@ -20,6 +21,7 @@ from ferax._src.transforms.transpose import transpose_flat
 from ferax._src.types import dtypes, pytrees
 from ferax._src.types.avals import aval_of
 from ferax._src.types.pytrees import keystr, tree_flatten, tree_leaves_with_path, tree_unflatten
+from ferax._src.types.refs import AbstractRef
 from ferax._src.util.tracebacks import api_boundary
 
 _WRAPPER = functools.WRAPPER_ASSIGNMENTS
@@ -184,6 +186,9 @@ def _check_input(x, holomorphic, allow_int, api, tree) -> None:
     """Raise TypeError where an input cannot be differentiated."""
     if isinstance(x, core.Array) and not holomorphic and dtypes.kind_of(x.dtype) == "f":
         return
+    if type(x) is Ref:
+        raise TypeError(f"{api}: the argument{_path_of(x, tree())} is an array reference of type {x.aval}, which cannot be "
+                        "differentiated. Give its array, ref[...], and make a reference to it inside of the function.")
     try:
         dtype = aval_of(x).dtype
     except TypeError as error:
@@ -267,7 +272,7 @@ def vjp(fun, *primals, has_aux=False, reduce_axes=()):
 
 
 def _active(leaves) -> tuple[bool, ...]:
-    return tuple([core.is_active_dtype(aval_of(x).dtype) for x in leaves])
+    return tuple([type(x) is not Ref and core.is_active_dtype(aval_of(x).dtype) for x in leaves])
 
 
 class _FlatFunction:
@@ -411,13 +416,24 @@ def jvp(fun, primals, tangents, has_aux=False):
     check_arraylike(ps, "jvp", lambda: _leaf_names(tuple(primals)))
     check_arraylike(ts, "jvp", lambda: _leaf_names(tuple(tangents)))
     for p, t in zip(ps, ts):
-        _check_tangent(t, aval_of(p), "jvp", "tangent", "primal")
+        if type(p) is Ref:
+            _check_tangent_ref(p, t)
+        else:
+            _check_tangent(t, aval_of(p), "jvp", "tangent", "primal")
     directions = [t if core.is_active_dtype(aval_of(p).dtype) else None for p, t in zip(ps, ts)]
     flat = _FlatFunction(fun, in_tree, has_aux, "jvp")
     outs, out_tangents = jvp_flat(flat, ps, directions)
     result = tree_unflatten(flat.out_tree, outs[:flat.n_out])
     tangent = tree_unflatten(flat.out_tree, [_tangent_array(t) for t in out_tangents[:flat.n_out]])
     return (result, tangent, flat.aux(outs)) if has_aux else (result, tangent)
+
+
+def _check_tangent_ref(p: Ref, t) -> None:
+    """Raise TypeError unless ``t`` is a reference for the tangents of what the reference ``p`` holds."""
+    wanted = AbstractRef(p.aval.inner_aval.to_tangent_aval())
+    if type(t) is not Ref or t.shape != wanted.shape or t.dtype != wanted.dtype:
+        raise TypeError(f"jvp: the tangent of an array reference of type {p.aval} must be a reference of type {wanted}, got "
+                        f"{t.aval if type(t) is Ref else type(t).__name__}.")
 
 
 def _tangent_array(t):

@@ -19,14 +19,16 @@ from ferax._src.api.staging import abstract_of
 from ferax._src.control.call import call_jit
 from ferax._src.ir.checker import check_jaxpr
 from ferax._src.ir.jaxpr import ClosedJaxpr, DebugInfo
-from ferax._src.runtime import devices
+from ferax._src.ops.refs import PureCall, as_pure, check_aliases, lent_values, take_back
+from ferax._src.runtime import devices, key_reuse
 from ferax._src.runtime.callpath import Entry, make_call
 from ferax._src.runtime.calls import Call
 from ferax._src.tracing import core
+from ferax._src.tracing.refs import Ref
 from ferax._src.tracing.staging import has_tracer_consts, hoist_consts, trace_to_jaxpr
 from ferax._src.types.avals import aval_of
 from ferax._src.types.pytrees import keystr, tree_flatten, tree_leaves_with_path, tree_unflatten
-from ferax._src.util import caches, config
+from ferax._src.util import caches, config, monitoring
 from ferax._src.util.tracebacks import api_boundary
 
 _UNSPECIFIED = object()
@@ -128,9 +130,12 @@ class _Jitted:
                             lambda: tuple(keystr(p) or "itself" for p, _ in tree_leaves_with_path(out)))
             return leaves
 
-        closed = trace_to_jaxpr(flat_fun, avals, debug)
+        with monitoring.timed(monitoring.TRACE, self.name):
+            closed = trace_to_jaxpr(flat_fun, avals, debug)
         if config.enable_checks.value:
             check_jaxpr(closed)
+        if key_reuse.wanted.value:
+            key_reuse.usage(closed)
         return TracedCall(closed, out_tree)
 
     def debug_info(self, args, kwargs) -> DebugInfo:
@@ -182,6 +187,9 @@ class _Jitted:
                             out_shardings=result_shardings(self.out_shardings, traced.out_tree),
                             compiler_options_kvs=self.compiler_options or ())
             return tree_unflatten(traced.out_tree, outs), None
+        pure = as_pure(closed)
+        if pure is not None:
+            return tree_unflatten(traced.out_tree, self.run_with_refs(pure, leaves, donated, in_tree, traced.out_tree)), None
         outs, compiled = self.prepare(closed, donated, in_tree, traced.out_tree).run(leaves)
         result = tree_unflatten(traced.out_tree, outs)
         return result, Entry(compiled, traced.out_tree)
@@ -190,6 +198,23 @@ class _Jitted:
         return Call(closed, name=self.name, donated=donated, keep_unused=self.keep_unused, device=self.device,
                     compiler_options=self.compiler_options, in_shardings=argument_shardings(self.in_shardings, in_tree),
                     out_shardings=result_shardings(self.out_shardings, out_tree))
+
+    def run_with_refs(self, pure: PureCall, leaves, donated, in_tree, out_tree) -> list:
+        """Run a program that reads and writes array references; those that it writes are written in place."""
+        args = [*pure.refs, *leaves]
+        check_aliases(args, pure.program.debug_info)
+        n, written = len(pure.refs), pure.written
+        ins = argument_shardings(self.in_shardings, in_tree)
+        outs = result_shardings(self.out_shardings, out_tree)
+        flags = ((False,) * n + (donated or (False,) * len(leaves)))
+        call = Call(pure.program, name=self.name, donated=tuple([i in written or d and type(x) is not Ref
+                                                                 for i, (d, x) in enumerate(zip(flags, args))]),
+                    keep_unused=self.keep_unused, device=self.device, compiler_options=self.compiler_options,
+                    in_shardings=ins and (None,) * n + ins, out_shardings=outs and outs + (None,) * len(written))
+        results, _ = call.run(lent_values(args, written))
+        m = len(results) - len(written)
+        take_back(args, written, results[m:])
+        return results[:m]
 
     # -- looking inside --
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from ferax._src.api.arguments import (
     as_index_tuple, check_arraylike, check_callable, debug_info_for, name_of)
 from ferax._src.ir.jaxpr import ClosedJaxpr
+from ferax._src.ops.refs import check_given
 from ferax._src.tracing import core
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.types.avals import aval_of
@@ -38,6 +39,7 @@ def trace_function(api: str, fun, args, kwargs, static_argnums=()) -> tuple[Clos
     except TypeError:
         check_arraylike(leaves, api, lambda: debug.arg_names)
         raise
+    check_given(leaves, debug)
     out_tree = None
 
     def flat_fun(*xs):

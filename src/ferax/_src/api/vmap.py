@@ -6,9 +6,11 @@ import functools
 
 import numpy as np
 
-from ferax._src.api.arguments import check_arraylike, check_callable, name_of
+from ferax._src.api.arguments import check_arraylike, check_callable, debug_info_for, name_of
 from ferax._src.ops.axes import place_axis
+from ferax._src.ops.refs import check_aliases, has_refs
 from ferax._src.tracing.core import MappedAxis
+from ferax._src.tracing.refs import Ref
 from ferax._src.transforms.batch import batch_flat, move_batch_axis
 from ferax._src.types import dtypes
 from ferax._src.types.avals import aval_of
@@ -29,7 +31,7 @@ def vmap(fun, in_axes=0, out_axes=0, axis_name=None, axis_size=None, spmd_axis_n
         does not depend on the mapped arguments.
     axis_name : hashable or None; the name by which collectives (`lax.psum`, ...) know the axis
     axis_size : int or None; needed only if no argument is mapped
-    spmd_axis_name : accepted; the mesh axis over which the mapped axis is laid out
+    spmd_axis_name : the mesh axis, or axes, over which `shard_map` and sharding constraints inside lay out the mapped axis
     sum_match : accepted for compatibility
 
     Returns
@@ -75,6 +77,8 @@ def vmap(fun, in_axes=0, out_axes=0, axis_name=None, axis_size=None, spmd_axis_n
         dims = [_normalize(d, x, fun, i, args, kwargs) for i, (d, x) in enumerate(zip(dims, leaves))]
         size = _mapped_size(fun, leaves, dims, axis_size, args, kwargs)
         axis = MappedAxis(size, axis_name, spmd_axis_name)
+        if has_refs(leaves):
+            check_aliases(leaves, debug_info_for("vmap", fun, args, kwargs))
         out_tree = None
 
         def flat_fun(*xs):
@@ -103,7 +107,6 @@ def vmap(fun, in_axes=0, out_axes=0, axis_name=None, axis_size=None, spmd_axis_n
 
 
 def _argument_names(fun, args, kwargs):
-    from ferax._src.api.arguments import debug_info_for  # lazy: only to word an error
     return debug_info_for("vmap", fun, args, kwargs).arg_names
 
 
@@ -143,6 +146,12 @@ def _mapped_size(fun, leaves, dims, axis_size, args, kwargs) -> int:
 
 def _place(x, d, wanted, size, fun, i, out_tree):
     """A result with the mapped axis where it is wanted."""
+    if type(x) is Ref:
+        if d != wanted:
+            raise ValueError(f"vmap: {name_of(fun)} returns an array reference of type {x.aval}, "
+                             + (f"mapped along axis {d}" if d is not None else "that is not mapped")
+                             + f", but out_axes asks for {wanted}: a reference cannot be rearranged")
+        return x
     if wanted is None:
         if d is not None:
             path = keystr(tree_leaves_with_path(tree_unflatten(out_tree, list(range(out_tree.num_leaves))))[i][0])

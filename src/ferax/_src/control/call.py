@@ -11,8 +11,11 @@ from typing import NamedTuple
 from ferax._src.ir.dce import dce_closed, keeps_alive
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Var
 from ferax._src.control.tracing_utils import eqn_like
+from ferax._src.ops.refs import (
+    ProgramCaller, check_aliases, discharged, handed_to_rules, has_refs, values_of, write_back)
 from ferax._src.runtime.lowering_shardings import constrain
-from ferax._src.tracing.core import Primitive, Zero, register, state
+from ferax._src.tracing.core import Zero, eval_trace, register, state
+from ferax._src.tracing.evaluate import eval_closed
 from ferax._src.transforms.batch import batch_jaxpr
 from ferax._src.transforms.jvp import jvp_jaxpr
 from ferax._src.transforms.program import call_program
@@ -25,12 +28,11 @@ _PER_OPERAND = {"in_shardings": None, "in_layouts": None, "donated_invars": Fals
 _PER_RESULT = {"out_shardings": None, "out_layouts": None}
 
 
-class JitCall(Primitive):
+class JitCall(ProgramCaller):
     """Run ``jaxpr``; compiled by itself where it stands alone, a function of the module otherwise."""
 
     name = "jit"
-    has_effects = True
-    holds_jaxprs = True
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, jaxpr, **params):
@@ -43,6 +45,17 @@ class JitCall(Primitive):
         values = [constrain(ctx, v, aval, s) for v, aval, s in zip(values, ctx.avals_in, in_shardings)]
         results = ctx.inline(jaxpr, *values) if inline else ctx.call_function(jaxpr, *values, name=name)
         return [constrain(ctx, v, aval, s) for v, aval, s in zip(results, ctx.avals_out, out_shardings)]
+
+    def bind_refs(self, args, *, jaxpr, **params):
+        check_aliases(args, jaxpr.debug_info)
+        if handed_to_rules(jaxpr.effects) and state.trace is not eval_trace:
+            return eval_closed(jaxpr, *args)    # derivative rules in it use references themselves, perhaps much later
+        program, written = discharged(jaxpr)
+        m = len(jaxpr.jaxpr.outvars)
+        outs = self.bind(*values_of(args), **derived(dict(params, jaxpr=jaxpr), program, range(len(args)),
+                                                     [*range(m), *[None] * len(written)]))
+        write_back(args, written, outs[m:])
+        return outs[:m]
 
     def jvp(self, primals, tangents, *, jaxpr, **params):
         active = [type(t) is not Zero for t in tangents]
@@ -192,6 +205,9 @@ def call_jit(closed: ClosedJaxpr, args, *, name: str = "function", inline: bool 
     inline : whether staging writes its equations in place of a call
     **params : other parameters of `jit_p`, by JAX's names
     """
+    if inline and has_refs(args):
+        check_aliases(args, closed.debug_info)
+        return eval_closed(closed, *args)
     if inline:
         return call_program(state.trace, closed, args)
     return jit_p.bind(*args, **jit_params(closed, name=name, **params))

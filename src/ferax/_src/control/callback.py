@@ -17,10 +17,12 @@ from ferax._src.ops.axes import move_axis, place_axis
 from ferax._src.ops.broadcasting import expand_dims
 from ferax._src.ops.convert import as_array
 from ferax._src.ops.joining import stack
+from ferax._src.ops.refs import read
 from ferax._src.ops.slicing import index_in_dim
 from ferax._src.runtime.callbacks import host_function
 from ferax._src.runtime.lowering_context import has_extended
 from ferax._src.tracing.core import Array, Primitive, register
+from ferax._src.tracing.refs import Ref
 from ferax._src.transforms.batch import batched_aval
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
@@ -357,7 +359,7 @@ def bind_debug(fun, args, kwargs, ordered: bool, partitioned: bool, as_arrays: b
         except TypeError:
             static.append((x,))
             continue
-        operands.append(x)
+        operands.append(read(x) if type(x) is Ref else x)
         static.append(None)
     debug_callback_p.bind(*operands, callback=DebugFunction(fun, tree, tuple(static)),
                           effect=ordered_debug_effect if ordered else debug_effect, partitioned=partitioned, as_arrays=as_arrays)

@@ -14,6 +14,7 @@ import math
 
 import numpy as np
 
+from ferax._src.control import collectives_lowering as talk
 from ferax._src.ops.axes import move_axis, place_axis
 from ferax._src.ops.broadcasting import broadcast_in_dim, reduce_sum
 from ferax._src.ops.compare import eq
@@ -46,10 +47,12 @@ class Collective(Primitive):
         return frozenset([NamedAxisEffect(name) for name in self.names(params)])
 
     def lower(self, ctx, *values, **params):
-        names = ", ".join(map(repr, self.names(params)))
-        raise NotImplementedError(
-            f"{self.name} over the axis {names}: the axis is not one of vmap here, and programs that talk between devices are not "
-            "supported by this lowering. Call it inside vmap(..., axis_name=...).")
+        groups = talk.groups_of(ctx, self.name, self.names(params), params.get("axis_index_groups"))
+        return self.exchange(ctx, groups, *values, **params)
+
+    def exchange(self, ctx, groups, *values, **params):
+        """The collective among the devices of each of ``groups``, which are rows of partitions."""
+        raise self.missing_rule("exchange", "a lowering for the devices of a mesh")
 
     def batch(self, axis, args, dims, **params):
         self.abstract_eval(*[unbatched_aval(aval_of(x), d) for x, d in zip(args, dims)], **params)      # checks sizes
@@ -104,10 +107,16 @@ class LinearCollective(Collective):
 class Reduction(Collective):
     """All operands, each reduced over the axes ``axes``."""
 
+    types_varying = True
     reduce = None                               # (x, (d,)) -> x reduced along d
+    operation = ""                              # StableHLO's, on two scalars
 
     def abstract_eval(self, *avals, axes, axis_index_groups):
-        return [ShapedArray(a.shape, a.dtype, a.weak_type) for a in avals]
+        return [ShapedArray(a.shape, a.dtype, a.weak_type, varying=self.varying_of(a, axes, axis_index_groups)) for a in avals]
+
+    def varying_of(self, aval, axes, axis_index_groups) -> frozenset:
+        """Along which mesh axes the result varies: not along those it is reduced over, if by all together."""
+        return aval.varying.difference(axes) if axis_index_groups is None else aval.varying
 
     def along(self, axis, args, dims, *, axes, axis_index_groups):
         args = [self.unmapped(x, axis.size) if d is None else type(self).reduce(x, (d,)) for x, d in zip(args, dims)]
@@ -119,10 +128,17 @@ class Reduction(Collective):
         """The reduction of ``size`` equal values."""
         return x
 
+    def exchange(self, ctx, groups, *values, axes, axis_index_groups):
+        return [talk.all_reduce(ctx, x, aval, groups, self.operation) for x, aval in zip(values, ctx.avals_in)]
+
 
 class PSum(Reduction):
     name = "psum"
     reduce = staticmethod(reduce_sum)
+    operation = "stablehlo.add"
+
+    def varying_of(self, aval, axes, axis_index_groups):
+        return aval.varying                     # it is its own transpose, where nobody keeps track; see `PSumInvariant`
 
     def unmapped(self, x, size: int):
         return mul(x, aval_of(x).dtype.type(size))
@@ -139,6 +155,45 @@ class PSum(Reduction):
         return [ct if type(ct) is Zero else next(sums) for ct in cts]
 
 
+class PSumInvariant(PSum):
+    """`psum` over mesh axes where types say along which of them values vary: a result that does not, of values that may.
+
+    The cotangent of the result is one and the same everywhere, and is that of every operand.
+    """
+
+    name = "psum_invariant"
+    varying_of = Reduction.varying_of
+
+    def transpose(self, cts, *args, axes, axis_index_groups):
+        return [ct if type(ct) is Zero else pvary_p.bind(ct, axes=axes)[0] for ct in cts]
+
+
+class PVary(Primitive):
+    """The operand, from now on said to vary along the mesh axes ``axes``; nothing is done."""
+
+    name = "pvary"
+    types_varying = True
+    handles_extended_dtypes = True
+    recompute = True
+
+    def abstract_eval(self, x, *, axes):
+        return [x.update(varying=x.varying.union(axes))]
+
+    def lower(self, ctx, x, *, axes):
+        return [x]
+
+    def jvp(self, primals, tangents, *, axes):
+        outs = self.bind(*primals, axes=axes)
+        (t,) = tangents
+        return outs, [Zero.of(outs[0])] if type(t) is Zero else self.bind(t, axes=axes)
+
+    def transpose(self, cts, x, *, axes):
+        return psum_invariant_p.bind(*cts, axes=axes, axis_index_groups=None)
+
+    def batch(self, axis, args, dims, *, axes):
+        return self.bind(*args, axes=axes), dims
+
+
 class PExtremum(Reduction):
     """The largest, or least; its tangent is the mean of the tangents where it is attained."""
 
@@ -150,8 +205,9 @@ class PExtremum(Reduction):
                 out_tangents.append(Zero.of(out))
                 continue
             attained = convert(eq(x, out), aval_of(t).dtype)
-            (count,) = psum_p.bind(attained, **params)          # apart from the tangents: it does not depend on them
-            (total,) = psum_p.bind(mul(attained, t), **params)
+            add_up = psum_p if aval_of(x).varying.isdisjoint(params["axes"]) or params["axis_index_groups"] else psum_invariant_p
+            (count,) = add_up.bind(attained, **params)          # apart from the tangents: it does not depend on them
+            (total,) = add_up.bind(mul(attained, t), **params)
             out_tangents.append(div(total, count))
         return outs, out_tangents
 
@@ -159,14 +215,18 @@ class PExtremum(Reduction):
 class PMax(PExtremum):
     name = "pmax"
     reduce = staticmethod(reduce_max)
+    operation = "stablehlo.maximum"
 
 
 class PMin(PExtremum):
     name = "pmin"
     reduce = staticmethod(reduce_min)
+    operation = "stablehlo.minimum"
 
 
 psum_p = register(PSum())
+psum_invariant_p = register(PSumInvariant())
+pvary_p = register(PVary())
 pmax_p = register(PMax())
 pmin_p = register(PMin())
 
@@ -185,6 +245,12 @@ class AxisIndex(Collective):
 
     def along(self, axis, args, dims, *, axis_name):
         return [iota(np.int32, axis.size)], [0]
+
+    def exchange(self, ctx, groups, *, axis_name):
+        places = ctx.axis_context.places
+        if groups.shape[1] == 1:
+            return [ctx.scalar(0, np.int32)]
+        return [talk.place_in_group(ctx, groups) if places is None else ctx.reshape(places[axis_name], (), np.int32)]
 
 
 axis_index_p = register(AxisIndex())
@@ -214,6 +280,13 @@ class AllGather(LinearCollective):
         if tiled:
             x = merge(x, k)
         return [x], [None]
+
+    def exchange(self, ctx, groups, x, *, all_gather_dimension, tiled, **params):
+        shape, dtype, k = ctx.avals_in[0].shape, ctx.avals_in[0].dtype, all_gather_dimension
+        if not tiled:
+            shape = (*shape[:k], 1, *shape[k:])
+            x = ctx.reshape(x, shape, dtype)
+        return [talk.all_gather(ctx, x, shape, dtype, groups, k)]
 
     def beside(self, axis, args, dims, *, all_gather_dimension, **params):
         x = move_axis(args[0], dims[0], 0)
@@ -246,6 +319,11 @@ class ReduceScatter(LinearCollective):
         (x,), (d,), k = args, dims, scatter_dimension
         total = mul(x, aval_of(x).dtype.type(axis.size)) if d is None else reduce_sum(x, (d,))
         return [cut(total, k, axis.size) if tiled else total], [k]
+
+    def exchange(self, ctx, groups, x, *, scatter_dimension, tiled, **params):
+        (aval,), (out,) = ctx.avals_in, ctx.avals_out
+        x = talk.reduce_scatter(ctx, x, aval.shape, aval.dtype, groups, scatter_dimension)
+        return [x if tiled else ctx.reshape(x, out.shape, out.dtype)]
 
     def beside(self, axis, args, dims, *, scatter_dimension, **params):
         x = move_axis(args[0], dims[0], 0)
@@ -288,6 +366,17 @@ class AllToAll(LinearCollective):
         x = move_axis(x, 1, concat_axis + 1)
         return [merge(x, concat_axis + 1) if tiled else x], [0]
 
+    def exchange(self, ctx, groups, x, *, split_axis, concat_axis, tiled, **params):
+        (aval,), (out,) = ctx.avals_in, ctx.avals_out
+        shape, split, concat = aval.shape, split_axis, concat_axis
+        if not tiled:                           # parts of size 1, joined along a dimension that is new
+            concat += concat > split
+            split += concat <= split
+            shape = (*shape[:concat], 1, *shape[concat:])
+            x = ctx.reshape(x, shape, aval.dtype)
+        x = talk.all_to_all(ctx, x, shape, aval.dtype, groups, split, concat)
+        return [x if tiled else ctx.reshape(x, out.shape, out.dtype)]
+
     def beside(self, axis, args, dims, *, split_axis, concat_axis, **params):
         x = move_axis(args[0], dims[0], 0)
         return self.bind(x, split_axis=split_axis + 1, concat_axis=concat_axis + 1, **params), [0]
@@ -316,6 +405,9 @@ class PPermute(LinearCollective):
             rows = select(broadcast_in_dim(received, aval.shape, (0,)), rows, zeros(aval))
         return [rows], [0]
 
+    def exchange(self, ctx, groups, x, *, axis_name, perm):
+        return [talk.permute(ctx, x, groups, perm)]
+
 
 class PBroadcast(LinearCollective):
     """The value of place ``source``, everywhere."""
@@ -334,6 +426,22 @@ class PBroadcast(LinearCollective):
     def along(self, axis, args, dims, *, axis_name, source):
         (x,), (d,) = args, dims
         return [x if d is None else index_in_dim(x, source, d, keepdims=False)], [None]
+
+    def exchange(self, ctx, groups, x, *, axis_name, source):
+        (aval,), size = ctx.avals_in, groups.shape[1]
+        if size == 1:
+            return [x]
+        if ctx.platform != "cpu":
+            groups = np.concatenate([groups[:, source:source + 1], np.delete(groups, source, axis=1)], axis=1)
+            return [ctx.op("stablehlo.collective_broadcast", (x,), [x.type], talk.channel(ctx, groups)).result]
+        # XLA's CPU has no broadcast: all are gathered, and one is taken.
+        shape = (1, *aval.shape)
+        x = talk.all_gather(ctx, ctx.reshape(x, shape, aval.dtype), shape, aval.dtype, groups, 0)
+        ends = [(source, source + 1), *((0, n) for n in aval.shape)]
+        one = ctx.op("stablehlo.slice", (x,), [ctx.tensor(shape, aval.dtype)], {
+            "start_indices": ctx.i64s([a for a, _ in ends]), "limit_indices": ctx.i64s([b for _, b in ends]),
+            "strides": ctx.i64s([1] * len(ends))}).result
+        return [ctx.reshape(one, aval.shape, aval.dtype)]
 
 
 all_gather_p = register(AllGather())

@@ -9,6 +9,7 @@ import numpy as np
 from ferax._src.control import collectives as prims
 from ferax._src.control.collectives import size_of_axis
 from ferax._src.control.ragged_all_to_all import ragged_all_to_all_p
+from ferax._src.control.varying import vary
 from ferax._src.ops.broadcasting import reduce_sum
 from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.elementwise import add, div, mul
@@ -18,6 +19,7 @@ from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 from ferax._src.types.avals import aval_of
 from ferax._src.types.pytrees import tree_flatten, tree_map, tree_unflatten
+from ferax._src.util import config
 from ferax._src.util.tracebacks import api_boundary
 
 
@@ -64,7 +66,7 @@ def axis_index(axis_name):
     index = None
     for name in names:
         size = size_of_axis(name, "axis_index")
-        here = prims.axis_index_p.bind(axis_name=name)[0]
+        here = vary(prims.axis_index_p.bind(axis_name=name)[0], (name,))
         index = here if index is None else add(mul(index, np.int32(size)), here)
     return as_array(0) if index is None else index
 
@@ -76,8 +78,15 @@ def _reduce(primitive, x, axis_name, axis_index_groups, positional):
     leaves, tree = tree_flatten(x)
     if positions:
         leaves = [positional(v, tuple([normalize_axis(p, aval_of(v).ndim) for p in positions])) for v in leaves]
+    groups = _groups(axis_index_groups, primitive.name)
+    leaves = [vary(x, names) for x in leaves]
+    if primitive is prims.psum_p and groups is None:
+        tracked = tuple([n for n in names if n in config.varying_axes.value])
+        names = tuple([n for n in names if n not in tracked])
+        if tracked and leaves:
+            leaves = prims.psum_invariant_p.bind(*leaves, axes=tracked, axis_index_groups=None)
     if names and leaves:
-        leaves = primitive.bind(*leaves, axes=names, axis_index_groups=_groups(axis_index_groups, primitive.name))
+        leaves = primitive.bind(*leaves, axes=names, axis_index_groups=groups)
     return tree_unflatten(tree, leaves)
 
 
@@ -175,6 +184,7 @@ def all_gather(x, axis_name, *, axis_index_groups=None, axis: int = 0, tiled: bo
 
     def one(leaf):
         k = normalize_axis(axis, aval_of(leaf).ndim + (not tiled))
+        leaf = vary(leaf, names)
         for i, name in enumerate(reversed(names)):
             (leaf,) = prims.all_gather_p.bind(
                 leaf, all_gather_dimension=k, axis_name=(name,), axis_index_groups=_groups(axis_index_groups, "all_gather"),
@@ -207,6 +217,7 @@ def psum_scatter(x, axis_name, *, scatter_dimension: int = 0, axis_index_groups=
     def one(leaf):
         k = normalize_axis(scatter_dimension, aval_of(leaf).ndim, "scatter_dimension")
         sizes = [_size(name, axis_index_groups, "psum_scatter") for name in names]
+        leaf = vary(leaf, names)
         for i, (name, size) in enumerate(zip(names, sizes)):
             if not tiled and i + 1 < len(names):        # the dimension holds all axes, the first one outermost
                 leaf = prims.cut(leaf, k, size)
@@ -241,7 +252,8 @@ def all_to_all(x, axis_name, split_axis: int, concat_axis: int, *, axis_index_gr
     def one(leaf):
         ndim = aval_of(leaf).ndim
         (out,) = prims.all_to_all_p.bind(
-            leaf, split_axis=normalize_axis(split_axis, ndim, "split_axis"), concat_axis=normalize_axis(concat_axis, ndim, "concat_axis"),
+            vary(leaf, names), split_axis=normalize_axis(split_axis, ndim, "split_axis"),
+            concat_axis=normalize_axis(concat_axis, ndim, "concat_axis"),
             axis_name=names[0] if len(names) == 1 else names, axis_index_groups=groups, axis_size=size, tiled=tiled)
         return out
 
@@ -264,7 +276,7 @@ def ppermute(x, axis_name, perm):
     """
     names, _ = axis_names(axis_name, "ppermute")
     perm = _checked_perm("ppermute", axis_name, names, perm)
-    return tree_map(lambda leaf: prims.ppermute_p.bind(leaf, axis_name=names, perm=perm)[0], x)
+    return tree_map(lambda leaf: prims.ppermute_p.bind(vary(leaf, names), axis_name=names, perm=perm)[0], x)
 
 
 def _checked_perm(who: str, axis_name, names, perm) -> tuple:
@@ -325,7 +337,7 @@ def ragged_all_to_all(operand, output, input_offsets, send_sizes, output_offsets
     names, _ = axis_names(axis_name, "ragged_all_to_all")
     if len(names) != 1:
         raise NotImplementedError(f"ragged_all_to_all over several axes, {names}, is not supported. Map over one axis of their joint size.")
-    args = [as_array(x) for x in (operand, output, input_offsets, send_sizes, output_offsets, recv_sizes)]
+    args = [vary(as_array(x), names) for x in (operand, output, input_offsets, send_sizes, output_offsets, recv_sizes)]
     size = _size(names[0], axis_index_groups, "ragged_all_to_all")
     (out,) = ragged_all_to_all_p.bind(*args, axis_name=names[0], axis_index_groups=_groups(axis_index_groups, "ragged_all_to_all"),
                                       axis_size=size)
@@ -369,18 +381,34 @@ def pbroadcast(x, axis_name, source: int):
     """
     size = size_of_axis(axis_name, "pbroadcast")
     source = normalize_axis(source, size, "source")
-    return tree_map(lambda leaf: prims.pbroadcast_p.bind(leaf, axis_name=axis_name, source=source)[0], x)
+    return tree_map(lambda leaf: prims.pbroadcast_p.bind(vary(leaf, (axis_name,)), axis_name=axis_name, source=source)[0], x)
 
 
 @api_boundary
 def pcast(x, axis_name, *, to: str):
-    """``x``, said to be equal along mesh axes or not; under ``vmap`` there is nothing to say."""
+    """``x``, from now on said to vary along mesh axes; where types do not keep track of that there is nothing to say.
+
+    Parameters
+    ----------
+    x : pytree of arrays
+    axis_name : name, or tuple of names
+    to : 'varying'
+
+    Raises
+    ------
+    ValueError : if a value varies along such an axis already, or for another ``to``.
+    """
     if to not in ("varying", "reduced", "unreduced"):
-        raise ValueError(f"pcast: `to` must be 'varying', 'reduced' or 'unreduced', got {to!r}")
-    axis_names(axis_name, "pcast")
-    return tree_map(as_array, x)
+        raise ValueError("pcast: got an unexpected `to` value. Allowed `to` values are 'varying', 'unreduced', 'reduced'; "
+                         f"got {to!r}")
+    if to != "varying":
+        raise NotImplementedError(f"pcast: partial sums as types (to={to!r}) are not supported; add up with lax.psum")
+    names, _ = axis_names(axis_name, "pcast")
 
+    def one(leaf):
+        leaf = as_array(leaf)
+        if not leaf.aval.varying.isdisjoint(names):
+            raise ValueError(f"Unsupported pcast from=varying, to='varying': the value of type {leaf.aval} varies along {axis_name!r}")
+        return vary(leaf, names)
 
-def pvary(x, axis_name):
-    """``pcast(x, axis_name, to='varying')``."""
-    return pcast(x, axis_name, to="varying")
+    return tree_map(one, x)

@@ -21,6 +21,7 @@ class Composite(Primitive):
     name = "composite"
     has_effects = True
     holds_jaxprs = True
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, jaxpr, **params):

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from ferax._src.control.custom_refs import RefCarrier
 from ferax._src.control.tracing_utils import (
-    described, eqn_like, flatten_arrays, intern_jaxpr, same_type, trace_function)
+    avals_of, described, eqn_like, flatten_arrays, intern_jaxpr, joined_aval, same_type, trace_function, with_outputs)
+from ferax._src.control.varying import cast_to, varying_of, with_varying_outputs
 from ferax._src.ir.dce import dce_closed, keeps_alive
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Jaxpr, Var, join_effects
 from ferax._src.ops.broadcasting import broadcast_in_dim
 from ferax._src.ops.compare import ne
 from ferax._src.ops.convert import convert
+from ferax._src.ops.refs import check_aliases, discharged, values_of, write_back
 from ferax._src.ops.select import clamp, select_n
 from ferax._src.ops.zeros import instantiate_zeros
-from ferax._src.tracing.core import Primitive, Tracer, Zero, register, remember
+from ferax._src.tracing.core import Tracer, Zero, register, remember
 from ferax._src.tracing.evaluate import eval_closed
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.batch import batch_jaxpr
@@ -32,16 +35,15 @@ from ferax._src.util import config
 from ferax._src.util.tracebacks import api_boundary
 
 
-class Cond(Primitive):
+class Cond(RefCarrier):
     """Run ``branches[index]`` on the other operands."""
 
     name = "cond"
-    has_effects = True
-    holds_jaxprs = True
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, index, *avals, branches, **extra):
-        return branches[0].out_avals
+        return [joined_aval((index, *outs)) for outs in zip(*(b.out_avals for b in reversed(branches)))]
 
     def effects_of(self, index, *avals, branches, **extra):
         return join_effects(*(b.effects for b in branches))
@@ -49,6 +51,20 @@ class Cond(Primitive):
     def lower(self, ctx, index, *values, branches):
         return ctx.case(index, [lambda b=b: ctx.inline(b, *values) for b in branches], ctx.types(ctx.avals_out),
                         self.effects_of(None, branches=branches))
+
+    def programs(self, params):
+        return list(params["branches"])
+
+    def bind_refs(self, args, *, branches, carry=False, **extra):
+        index, *operands = args
+        for b in branches:
+            check_aliases(operands, b.debug_info)
+        written = tuple(sorted({i for b in branches for i in discharged(b, carry)[1]}))
+        programs = tuple([answering(b, written, carry) for b in branches])
+        outs = self.bind(index, *values_of(operands), branches=programs, **extra)
+        m = len(outs) - len(written)
+        write_back(operands, written, outs[m:])
+        return outs[:m]
 
     def jvp(self, primals, tangents, *, branches, **extra):
         index, *operands = primals
@@ -183,6 +199,21 @@ def full_transpose(branch: ClosedJaxpr, linear, ct_active, in_active) -> ClosedJ
     return found
 
 
+def answering(branch: ClosedJaxpr, written: tuple, carry: bool) -> ClosedJaxpr:
+    """A branch without references that answers also those values that other branches write."""
+    program, own = discharged(branch, carry)
+    if own == written:
+        return program
+    key = "answering", written
+    found = program.cache.get(key)
+    if found is None:
+        jaxpr = program.jaxpr
+        m = len(jaxpr.outvars) - len(own)
+        last = dict(zip(own, jaxpr.outvars[m:]))
+        found = program.cache[key] = with_outputs(program, [*jaxpr.outvars[:m], *(last.get(i, jaxpr.invars[i]) for i in written)])
+    return found
+
+
 def share_slots(avals_by_branch):
     """Places for the residuals of several branches, of which only one runs: equal types share a place.
 
@@ -287,8 +318,11 @@ def with_inputs_at(branch: ClosedJaxpr, wanted, avals, n_rest: int) -> ClosedJax
     for old, i in zip(jaxpr.invars, wanted):
         invars[i] = old
     rest = jaxpr.invars[len(jaxpr.invars) - n_rest:]
+    names = jaxpr.debug_info.arg_names
+    if names is not None:
+        names = ("a closed-over value",) * len(avals) + names[len(names) - n_rest:]
     return ClosedJaxpr(Jaxpr(jaxpr.constvars, [*invars, *rest], jaxpr.outvars, jaxpr.eqns, jaxpr.effects,
-                             jaxpr.debug_info._replace(arg_names=None)), branch.consts)
+                             jaxpr.debug_info._replace(arg_names=names)), branch.consts)
 
 
 # --- for the user ---------------------------------------------------------------------------------
@@ -413,6 +447,9 @@ def predicate(pred):
 def branch_on(index, branches, operands, name: str, names, primitive=None, **extra):
     """Trace the branches, make them alike, and bind `cond_p` or the given primitive."""
     leaves, avals, tree = flatten_arrays(operands, name, "operands")
+    if varying_of(index):                       # devices may differ in the branch they take: what must be added up is, outside
+        leaves = [cast_to(x, varying_of(index)) for x in leaves]
+        avals = avals_of(leaves)
     traced = [trace_function(f, tree, avals, name) for f in branches]
     out_tree = traced[0].out_tree
     for other, other_name in zip(traced[1:], names[1:]):
@@ -422,6 +459,8 @@ def branch_on(index, branches, operands, name: str, names, primitive=None, **ext
                                                names=(_called(traced[0], names[0]), _called(other, other_name))))
     closeds = [t.closed for t in traced]
     check_results(closeds, traced, out_tree, name, names)
+    wanted = [varying_of(index).union(*(aval.varying for aval in avals)) for avals in zip(*(b.out_avals for b in closeds))]
+    closeds = [with_varying_outputs(b, wanted) for b in closeds]
     consts, closeds = join_consts(closeds, [t.consts for t in traced])
     outs = (primitive or cond_p).bind(index, *consts, *leaves, branches=tuple(closeds), **extra)
     return tree_unflatten(out_tree, outs)

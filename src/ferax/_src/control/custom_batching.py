@@ -152,6 +152,7 @@ class CustomVmap(Primitive):
     name = "custom_vmap_call"
     has_effects = True
     holds_jaxprs = True
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, call, **params):

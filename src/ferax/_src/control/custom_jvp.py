@@ -7,12 +7,16 @@ writes a ``custom_jvp_call`` equation that holds both.
 from __future__ import annotations
 
 from ferax._src.control.custom_common import Arguments, CustomFunction, SymbolicZero, positional
+from ferax._src.control.custom_refs import write_call
 from ferax._src.control.tracing_utils import Remembered, avals_of, describe_function, same_type
+from ferax._src.control.varying import cast_to
 from ferax._src.ir.jaxpr import ClosedJaxpr, DebugInfo
 from ferax._src.ops.axes import place_axis
 from ferax._src.ops.convert import as_array
+from ferax._src.ops.refs import ProgramCaller
 from ferax._src.ops.zeros import accumulate, instantiate_zeros
-from ferax._src.tracing.core import Array, Primitive, Tracer, Zero, register, remember, state
+from ferax._src.tracing.core import Array, Tracer, Zero, register, remember, state
+from ferax._src.tracing.refs import Ref
 from ferax._src.tracing.staging import hoist_consts, trace_to_jaxpr
 from ferax._src.transforms.batch import batch_flat, batch_jaxpr
 from ferax._src.transforms.transpose import transpose_flat
@@ -127,14 +131,14 @@ class CustomJVPCall:
             found = owner.staged.get(key)
             if found is not None and found.is_good(owner.fun, owner.jvp):
                 params, consts, self.out_tree = found.value
-                return trace.process(custom_jvp_call_p, [*consts, *args], params)
+                return write_call(trace, custom_jvp_call_p, [*consts, *args], params)
         params, consts = stage_call(self, self.args.avals, owner.symbolic_zeros)
-        if key is not None and not any(isinstance(c, Tracer) for c in consts):
+        if key is not None and not any(isinstance(c, (Tracer, Ref)) for c in consts):
             kept = CustomJVPCall(owner, without_leaves(self.args))
             kept.out_tree = self.out_tree
             params["jvp_jaxpr_fun"] = kept
             remember(owner.staged, key, Remembered((params, consts, self.out_tree), owner.fun, owner.jvp))
-        return trace.process(custom_jvp_call_p, [*consts, *args], params)
+        return write_call(trace, custom_jvp_call_p, [*consts, *args], params)
 
 
 def without_leaves(args: Arguments) -> Arguments:
@@ -195,7 +199,7 @@ class BatchedJVPCall:
 
     def stage(self, trace, args) -> list:
         params, consts = stage_call(self, avals_of(args), False)
-        return trace.process(custom_jvp_call_p, [*consts, *args], params)
+        return write_call(trace, custom_jvp_call_p, [*consts, *args], params)
 
 
 def check_jvp_result(result, owner: custom_jvp, out_tree):
@@ -234,7 +238,7 @@ def check_jvp_result(result, owner: custom_jvp, out_tree):
             path = keystr(tree_flatten_with_path(out)[0][i][0])
             wrong.append(f"  out{path}  is {aval_of(x).str_short(False)}, its tangent {aval.str_short(False)} where "
                          f"{expected.str_short(False)} is needed")
-        checked.append(Zero(expected) if not expected.is_differentiable else t)
+        checked.append(Zero(expected) if not expected.is_differentiable else cast_to(t, expected.varying))
     if wrong:
         raise TypeError(f"Custom JVP rule {rule} for function {describe_function(owner.fun)} must produce primal and tangent "
                         "outputs with corresponding shapes and dtypes, but got:\n" + "\n".join(wrong)
@@ -249,15 +253,16 @@ def _tangent_array(t, expected: ShapedArray):
     return t if getattr(t, "dtype", None) == expected.dtype and not expected.is_differentiable else as_array(t)
 
 
-class CustomJVPCallPrimitive(Primitive):
+class CustomJVPCallPrimitive(ProgramCaller):
     """A call in a jaxpr: ``call_jaxpr`` gives the values, ``jvp_jaxpr_fun`` the derivative.
 
     Operands are what the function closes over, ``num_consts`` values, and its arguments.
     """
 
     name = "custom_jvp_call"
-    has_effects = True
-    holds_jaxprs = True
+    rules_take_refs = False
+    rules_param = "jvp_jaxpr_fun"
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, call_jaxpr, **params):

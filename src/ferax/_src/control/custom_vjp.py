@@ -11,16 +11,21 @@ from __future__ import annotations
 import numpy as np
 
 from ferax._src.control.custom_common import Arguments, CustomFunction, SymbolicZero, positional
+from ferax._src.control.custom_refs import write_call, write_call_with_refs
 from ferax._src.control.custom_jvp import refuse_const_tangents, transpose_call, without_leaves
 from ferax._src.control.remat_opt import call_fwd
 from ferax._src.control.tracing_utils import Remembered, avals_of, describe_function, same_type
+from ferax._src.control.varying import summed_to
 from ferax._src.ir.jaxpr import DebugInfo
 from ferax._src.ops.axes import place_axis
 from ferax._src.ops.broadcasting import reduce_sum
 from ferax._src.ops.convert import as_array, convert
+from ferax._src.ops.refs import ProgramCaller
 from ferax._src.ops.zeros import accumulate, instantiate_zeros
-from ferax._src.tracing.core import Array, Primitive, Tracer, Zero, is_active_dtype, register, remember, state
-from ferax._src.tracing.staging import hoist_consts, trace_to_jaxpr
+from ferax._src.tracing.core import Array, Primitive, Tracer, Zero, eval_trace, is_active_dtype, register, remember, state
+from ferax._src.tracing.evaluate import eval_closed
+from ferax._src.tracing.refs import Ref
+from ferax._src.tracing.staging import JaxprTrace, hoist_consts, trace_to_jaxpr
 from ferax._src.transforms.batch import batch_flat, batch_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import aval_of
@@ -200,14 +205,14 @@ class CustomVJPCall:
             found = owner.staged.get(key)
             if found is not None and found.is_good(owner.fun, owner.fwd, owner.bwd):
                 params, consts, self.out_tree = found.value
-                return trace.process(custom_vjp_call_p, [*consts, *args], params)
+                return write_call(trace, custom_vjp_call_p, [*consts, *args], params)
         params, consts = stage_vjp_call(self, self.args.avals)
-        if key is not None and not any(isinstance(c, Tracer) for c in consts):
+        if key is not None and not any(isinstance(c, (Tracer, Ref)) for c in consts):
             kept = CustomVJPCall(owner, without_leaves(self.args))
             kept.out_tree = self.out_tree
             params["fwd_jaxpr_thunk"] = kept
             remember(owner.staged, key, Remembered((params, consts, self.out_tree), owner.fun, owner.fwd, owner.bwd))
-        return trace.process(custom_vjp_call_p, [*consts, *args], params)
+        return write_call(trace, custom_vjp_call_p, [*consts, *args], params)
 
 
 def stage_vjp_call(call, avals):
@@ -303,7 +308,7 @@ def checked_cotangents(result, owner: custom_vjp, args: Arguments) -> list:
             path = keystr(tree_flatten_with_path(tree_unflatten(args.trees, range(args.n_diff)))[0][i][0])
             raise ValueError(f"{rule} must produce cotangents with the shapes and dtypes of the arguments, but for args{path}, of "
                              f"type {aval.str_short(False)}, it produced {ct_aval.str_short(False)}.")
-        checked.append(convert(ct, expected.dtype) if ct_aval.dtype != expected.dtype else as_array(ct))
+        checked.append(summed_to(convert(ct, expected.dtype) if ct_aval.dtype != expected.dtype else as_array(ct), aval.varying))
     return checked
 
 
@@ -383,7 +388,7 @@ class BatchedVJPCall:
 
     def stage(self, trace, args) -> list:
         params, consts = stage_vjp_call(self, avals_of(args))
-        return trace.process(custom_vjp_call_p, [*consts, *args], params)
+        return write_call(trace, custom_vjp_call_p, [*consts, *args], params)
 
 
 class BatchedLinear:
@@ -428,16 +433,26 @@ class BatchedLinear:
         return answers
 
 
-class CustomVJPCallPrimitive(Primitive):
+class CustomVJPCallPrimitive(ProgramCaller):
     """A call in a jaxpr: ``call_jaxpr`` gives the values, ``fwd_jaxpr_thunk`` holds the rules.
 
     Operands are what the function closes over, ``num_consts`` values, and its arguments.
     """
 
     name = "custom_vjp_call"
-    has_effects = True
-    holds_jaxprs = True
+    rules_take_refs = True
+    rules_param = "fwd_jaxpr_thunk"
+    jvp_of = staticmethod(forward_with_custom_lin)
+    types_varying = True
     handles_extended_dtypes = True
+
+    def bind_refs(self, args, **params):
+        trace = state.trace
+        if isinstance(trace, JaxprTrace):
+            return write_call_with_refs(trace, self, args, params)
+        if trace is eval_trace:
+            return eval_closed(params["call_jaxpr"], *args)
+        return trace.custom_vjp(params["fwd_jaxpr_thunk"], list(args[params["num_consts"]:]))
 
     def abstract_eval(self, *avals, call_jaxpr, **params):
         return call_jaxpr.out_avals
@@ -476,6 +491,7 @@ class CustomLin(Primitive):
     """The tangents of a `custom_vjp` call: a linear map of which only the transpose is known."""
 
     name = "custom_lin"
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, linear, num_res, out_avals):

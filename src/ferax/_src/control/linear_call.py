@@ -21,6 +21,7 @@ class LinearCall(Primitive):
 
     name = "linear_call"
     holds_jaxprs = True
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, callee, transpose_rule, lengths):

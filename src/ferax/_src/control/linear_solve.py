@@ -35,6 +35,7 @@ class LinearSolve(Primitive):
 
     name = "custom_linear_solve"
     holds_jaxprs = True
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, jaxprs, const_lengths):

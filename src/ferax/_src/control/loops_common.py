@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from ferax._src.control.tracing_utils import same_type
+from ferax._src.control.varying import cast_to
 from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.joining import stack
 from ferax._src.ops.slicing import index_in_dim
 from ferax._src.types import dtypes
-from ferax._src.types.avals import aval_of
+from ferax._src.types.avals import aval_of, nowhere
 from ferax._src.types.promotion import combine
 from ferax._src.types.pytrees import explain_mismatch, keystr, tree_flatten_with_path, tree_unflatten
 
 
 def promote_carry(values, avals, out_avals):
-    """A first carry in the dtypes that a step makes of it, where it is weakly typed (``0``, ``1.0``).
+    """A first carry in the dtypes that a step makes of it, where it is weakly typed (``0``, ``1.0``), and varying as it does.
 
     Returns
     -------
@@ -28,6 +29,9 @@ def promote_carry(values, avals, out_avals):
             values[i] = convert(values[i], combine((a.dtype, True), (b.dtype, b.weak_type))[0])
             new_avals[i] = aval_of(values[i])
             changed = True
+        more = getattr(b, "varying", nowhere) - getattr(a, "varying", nowhere)
+        if more:
+            values[i], new_avals[i], changed = cast_to(values[i], more), new_avals[i].update(varying=a.varying | more), True
     return (values, new_avals) if changed else None
 
 

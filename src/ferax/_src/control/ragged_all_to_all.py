@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from ferax._src.control.collectives import Collective, all_to_all_p, take_rows
+from ferax._src.control import collectives_lowering as talk
+from ferax._src.control.collectives import Collective, all_gather_p, all_to_all_p, axis_index_p, take_rows
 from ferax._src.control.map import map as lax_map
 from ferax._src.ops.axes import move_axis, place_axis
 from ferax._src.ops.base import add
 from ferax._src.ops.broadcasting import broadcast_in_dim, reduce_sum, transpose
 from ferax._src.ops.compare import eq, ge, lt
 from ferax._src.ops.convert import convert
+from ferax._src.ops.dynamic_slicing import dynamic_index_in_dim
 from ferax._src.ops.elementwise import div, mul, sub
 from ferax._src.ops.elementwise_bits import bitwise_and
 from ferax._src.ops.reduce import reduce_max, reduce_or
 from ferax._src.ops.select import clamp, select
 from ferax._src.ops.shape import broadcasted_iota, reshape
 from ferax._src.ops.zeros import instantiate_zeros, zeros
-from ferax._src.tracing.core import Zero, register
+from ferax._src.runtime.lowering import lower_by_tracing
+from ferax._src.tracing.core import MappedAxis, Zero, register
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
 
@@ -86,6 +89,23 @@ class RaggedAllToAll(Collective):
         rest = aval_of(data).shape[2:]
         rows = reshape(take_rows(reshape(data, (p * n, *rest)), flat), (p, m, *rest))
         return [select(broadcast_in_dim(came_in, (p, m, *rest), (0, 1)), rows, output)], [0]
+
+    def lower(self, ctx, *values, axis_name, axis_index_groups, axis_size):
+        """Among devices: all rows are gathered, for XLA has an operation of its own on some platforms only."""
+        talk.groups_of(ctx, self.name, (axis_name,))
+
+        def own_rows(*args, axis_name, axis_index_groups, axis_size):
+            gathered = [all_gather_p.bind(x, all_gather_dimension=0, axis_name=(axis_name,), axis_index_groups=axis_index_groups,
+                                          axis_size=axis_size, tiled=False)[0] for x in args]
+            (rows,), _ = self.along(MappedAxis(axis_size), gathered, [0] * len(gathered), axis_size=axis_size)
+            (here,) = axis_index_p.bind(axis_name=axis_name)
+            if axis_index_groups is not None:
+                order = np.argsort(np.array(axis_index_groups).ravel()).astype(np.int32) % np.int32(axis_size)
+                here = dynamic_index_in_dim(order, here, 0, False)
+            return dynamic_index_in_dim(rows, here, 0, False)
+
+        params = dict(axis_name=axis_name, axis_index_groups=axis_index_groups, axis_size=axis_size)
+        return lower_by_tracing(ctx, self, own_rows, values, params)
 
     def beside(self, axis, args, dims, **params):
         """Sizes differ from example to example: one after the other."""

@@ -14,10 +14,12 @@ from operator import is_ as _is
 from ferax._src.control import checkpoint_policies
 from ferax._src.control.barrier import barrier_of
 from ferax._src.control.call import again_call
+from ferax._src.control.custom_refs import RefCarrier
 from ferax._src.control.tracing_utils import eqn_like, flatten_arrays, function_name, trace_function
 from ferax._src.ir.dce import dce_closed, keeps_alive
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Var
 from ferax._src.ops.convert import as_array
+from ferax._src.ops.refs import check_aliases, discharged, values_of, write_back
 from ferax._src.tracing.core import Array, Primitive, Tracer, Zero, register, remember
 from ferax._src.transforms.batch import batch_jaxpr
 from ferax._src.transforms.jvp import jvp_jaxpr
@@ -30,12 +32,11 @@ from ferax._src.util.caches import memoize
 from ferax._src.util.tracebacks import api_boundary
 
 
-class Checkpoint(Primitive):
+class Checkpoint(RefCarrier):
     """Run ``jaxpr``; ``differentiated`` says that it is, or holds, a backward half that computes things again."""
 
     name = "checkpoint"
-    has_effects = True
-    holds_jaxprs = True
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, jaxpr, **params):
@@ -48,6 +49,14 @@ class Checkpoint(Primitive):
         if differentiated and prevent_cse:
             values = barrier_of(ctx, values)
         return ctx.inline(jaxpr, *values, scope="checkpoint")
+
+    def bind_refs(self, args, *, jaxpr, carry=False, **params):
+        check_aliases(args, jaxpr.debug_info)
+        program, written = discharged(jaxpr, carry)
+        m = len(jaxpr.jaxpr.outvars)
+        outs = self.bind(*values_of(args), jaxpr=program, **params)
+        write_back(args, written, outs[m:])
+        return outs[:m]
 
     def jvp(self, primals, tangents, *, jaxpr, **params):
         program, out_active = jvp_jaxpr(jaxpr, [type(t) is not Zero for t in tangents])

@@ -29,6 +29,7 @@ class RematOpt(Primitive):
     name = "remat_opt"
     has_effects = True
     holds_jaxprs = True
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, fwd_jaxpr, **params):

@@ -8,13 +8,15 @@ operands to suit and binds again. The user's ``lax.scan`` is in `scan_api`, the 
 from __future__ import annotations
 
 from ferax._src.control.call import call_eqn
+from ferax._src.control.custom_refs import RefCarrier
 from ferax._src.control.scan_lowering import lower_scan
-from ferax._src.control.tracing_utils import eqn_like, fixpoint, rewired, stacked_aval, with_outputs
+from ferax._src.control.tracing_utils import eqn_like, fixpoint, joined_aval, rewired, stacked_aval, with_outputs
 from ferax._src.ir.dce import dce_closed, keeps_alive
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Literal, Var
 from ferax._src.ops.axes import move_axis, place_axis
+from ferax._src.ops.refs import check_aliases, discharged, values_of, write_back
 from ferax._src.ops.zeros import instantiate_zeros
-from ferax._src.tracing.core import Primitive, Zero, register, remember, state
+from ferax._src.tracing.core import Zero, register, remember, state
 from ferax._src.tracing.evaluate import eval_closed
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.batch import batch_jaxpr
@@ -26,23 +28,41 @@ from ferax._src.types.avals import ShapedArray, aval_of
 from ferax._src.util.lists import split_exactly
 
 
-class Scan(Primitive):
+class Scan(RefCarrier):
     """Run ``jaxpr``, one step ``consts, carry, x -> carry, y``, ``length`` times."""
 
     name = "scan"
-    has_effects = True
-    holds_jaxprs = True
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, jaxpr, length, num_consts, num_carry, reverse, unroll):
         outs = jaxpr.out_avals
-        return [*outs[:num_carry], *(stacked_aval(y, length) for y in outs[num_carry:])]
+        starts = zip(avals[num_consts:], jaxpr.in_avals[num_consts:], outs[:num_carry])
+        return [*map(joined_aval, starts), *(stacked_aval(y, length) for y in outs[num_carry:])]
 
     def effects_of(self, *avals, jaxpr, **params):
         return jaxpr.effects
 
     def lower(self, ctx, *values, **params):
         return lower_scan(ctx, values, **params)
+
+    def bind_refs(self, args, *, jaxpr, num_consts, num_carry, carry=False, **loop):
+        """References that all steps share are carried; of those scanned over each step has its row."""
+        check_aliases(args, jaxpr.debug_info)
+        program, written = discharged(jaxpr, carry)
+        n, m, first_x = len(args), len(jaxpr.jaxpr.outvars), num_consts + num_carry
+        shared = [i for i in written if i < num_consts]
+        rows = [i for i in written if i >= first_x]
+        fixed = [i for i in range(num_consts) if i not in shared]
+        last = {i: m + k for k, i in enumerate(written)}
+        body = rewired(program, [*fixed, *shared, *range(num_consts, n)],
+                       [*(last[i] for i in shared), *range(m), *(last[i] for i in rows)])
+        values = values_of(args)
+        outs = self.bind(*(values[i] for i in (*fixed, *shared)), *values[num_consts:], jaxpr=body, num_consts=len(fixed),
+                         num_carry=len(shared) + num_carry, **loop)
+        shared_outs, outs, row_outs = split_exactly(outs, (len(shared), m, len(rows)))
+        write_back(args, (*shared, *rows), [*shared_outs, *row_outs])
+        return outs
 
     def jvp(self, primals, tangents, *, jaxpr, num_consts, num_carry, **loop):
         n, m = len(primals), len(jaxpr.jaxpr.outvars)

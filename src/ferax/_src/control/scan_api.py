@@ -6,6 +6,7 @@ from ferax._src.control.loops_common import check_carry, index_row, promote_carr
 from ferax._src.control.scan import scan_p
 from ferax._src.control.tracing_utils import (
     described, describe_function, element_aval, flatten_arrays, rewired, trace_function)
+from ferax._src.control.varying import with_varying_outputs
 from ferax._src.ops.convert import as_array
 from ferax._src.tracing.core import Tracer
 from ferax._src.types.avals import aval_of
@@ -58,14 +59,14 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpos
     closed, consts, out_tree = trace_function(f, in_tree, [*init_avals, *x_avals], "scan")
     carry_tree, ys_tree = split_pair(out_tree, f)
     n_carry = len(init_flat)
-    promoted = promote_carry(init_flat, init_avals, closed.out_avals[:n_carry]) if carry_tree == init_tree else None
-    if promoted is not None:
+    while carry_tree == init_tree and (promoted := promote_carry(init_flat, init_avals, closed.out_avals[:n_carry])) is not None:
         init_flat, init_avals = promoted
         closed, consts, out_tree = trace_function(f, in_tree, [*init_avals, *x_avals], "scan")
         carry_tree, ys_tree = split_pair(out_tree, f)
     check_carry("scan", described(closed.debug_info), "carry", init_tree, init_avals, carry_tree,
                 closed.out_avals[:carry_tree.num_leaves], "docs/errors/scan-carry.md")
 
+    closed = with_varying_outputs(closed, [*(a.varying for a in init_avals), *(a.varying for a in closed.out_avals[n_carry:])])
     outs = bind_scan(closed, consts, init_flat, xs_flat, length=length, reverse=bool(reverse), unroll=steps)
     return tree_unflatten(init_tree, outs[:n_carry]), tree_unflatten(ys_tree, outs[n_carry:])
 

@@ -32,7 +32,7 @@ def lower_scan(ctx, values, *, jaxpr, length, num_consts, num_carry, reverse, un
 
     if length == 0:
         return [*carry, *(rows.empty(a) for a in y_avals)]
-    if unroll >= length or length <= _FULL_UNROLL_LIMIT:
+    if type(length) is int and (unroll >= length or length <= _FULL_UNROLL_LIMIT):
         steps = []
         for t in range(length):
             carry, ys = step(t, carry)
@@ -41,6 +41,7 @@ def lower_scan(ctx, values, *, jaxpr, length, num_consts, num_carry, reverse, un
             steps.reverse()
         return [*carry, *(rows.stack([ys[k] for ys in steps], a) for k, a in enumerate(y_avals))]
 
+    unroll = unroll if type(length) is int else 1           # how many steps are left over must be known
     turns, left = divmod(length, unroll)
 
     def run_steps(t, carry, buffers, count):

@@ -12,7 +12,7 @@ from ferax._src.runtime.transfer import put_leaf
 from ferax._src.tracing.core import Primitive, Zero, register
 from ferax._src.types.meshes import get_abstract_mesh, get_mesh
 from ferax._src.types.pytrees import flatten_axes, tree_flatten, tree_unflatten
-from ferax._src.types.shardings import UNCONSTRAINED, NamedSharding, PartitionSpec, Sharding
+from ferax._src.types.shardings import UNCONSTRAINED, NamedSharding, PartitionSpec, Sharding, spec_names
 from ferax._src.util.tracebacks import api_boundary
 
 
@@ -83,6 +83,12 @@ def with_sharding_constraint(x, shardings):
             raise ValueError(f"One of with_sharding_constraint arguments is incompatible with its sharding annotation {sharding}: the spec "
                              f"{sharding.spec} is only valid for values of rank at least {len(sharding.spec)}, but was applied to a value "
                              f"of rank {leaf.ndim}, of shape {leaf.shape}")
+        if isinstance(sharding, NamedSharding):
+            by_hand = [n for part in sharding.spec for n in spec_names(part) if n in get_abstract_mesh().manual_axes]
+            if by_hand:
+                raise ValueError("The spec of a sharding passed to with_sharding_constraint can only refer to axes of the mesh that are left "
+                                 f"to the compiler. Got spec={sharding.spec}, but {', '.join(map(repr, by_hand))} is manual in the shard_map "
+                                 "around it.")
         outs += sharding_constraint_p.bind(leaf, sharding=sharding)
     return tree_unflatten(tree, outs)
 

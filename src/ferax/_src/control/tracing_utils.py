@@ -19,9 +19,11 @@ import numpy as np
 from ferax._src.ir.jaxpr import ClosedJaxpr, DebugInfo, Eqn, Literal, Var
 from ferax._src.ops.convert import as_array
 from ferax._src.tracing.core import Array, Tracer, remember
+from ferax._src.tracing.refs import Ref, is_live
 from ferax._src.tracing.staging import hoist_consts, trace_to_jaxpr
 from ferax._src.types.avals import ShapedArray, aval_of
 from ferax._src.types.pytrees import keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
+from ferax._src.types.refs import AbstractRef
 from ferax._src.util import config
 from ferax._src.util import source as source_info
 from ferax._src.util.caches import WeakIdCache, register_cache
@@ -137,7 +139,7 @@ def trace_function(fun, in_tree, in_avals, transform: str, *, kwargs: bool = Fal
 
     closed, consts = hoist_consts(trace_to_jaxpr(flat, in_avals, debug))
     traced = Traced(intern_jaxpr(closed), consts, out_tree)
-    if not any(isinstance(c, Tracer) for c in consts):
+    if not any(isinstance(c, Tracer) or type(c) is Ref and not is_live(c) for c in consts):
         if of_fun is None:
             try:
                 _traced[fun] = of_fun = {}
@@ -316,11 +318,18 @@ def rewired(closed: ClosedJaxpr, ins, outs=None) -> ClosedJaxpr:
     found = closed.cache.get(key)
     if found is None:
         invars = [jaxpr.invars[i] if isinstance(i, int) else Var(i) for i in ins]
-        debug = jaxpr.debug_info._replace(arg_names=None, result_paths=None)
+        names = jaxpr.debug_info.arg_names
+        if names is not None:
+            names = tuple([names[i] for i in ins]) if len(names) == len(jaxpr.invars) and all(map(_is_int, ins)) else None
+        debug = jaxpr.debug_info._replace(arg_names=names, result_paths=None)
         found = ClosedJaxpr(jaxpr.replace(invars=invars, outvars=[jaxpr.outvars[i] for i in outs], debug_info=debug),
                             closed.consts)
         remember(closed.cache, key, found)
     return found
+
+
+def _is_int(x) -> bool:
+    return isinstance(x, int)
 
 
 def with_outputs(closed: ClosedJaxpr, outvars) -> ClosedJaxpr:
@@ -337,12 +346,21 @@ def eqn_like(eqn: Eqn, primitive, invars, outvars, params, effects) -> Eqn:
 
 def stacked_aval(aval: ShapedArray, length: int) -> ShapedArray:
     """The type of ``length`` values along a new first axis."""
-    return ShapedArray((length, *aval.shape), aval.dtype, aval.weak_type)
+    return ShapedArray((length, *aval.shape), aval.dtype, aval.weak_type, varying=aval.varying)
 
 
-def element_aval(aval: ShapedArray) -> ShapedArray:
+def element_aval(aval):
     """The type of one value along the first axis."""
-    return ShapedArray(aval.shape[1:], aval.dtype, aval.weak_type)
+    if type(aval) is AbstractRef:
+        return aval.update(element_aval(aval.inner_aval))
+    return ShapedArray(aval.shape[1:], aval.dtype, aval.weak_type, varying=aval.varying)
+
+
+def joined_aval(avals):
+    """The last of some types, varying along all the mesh axes along which one of them does."""
+    *_, aval = avals
+    varying = frozenset().union(*(getattr(a, "varying", ()) for a in avals))
+    return aval.update(varying=varying) if varying else aval
 
 
 def same_type(a, b) -> bool:

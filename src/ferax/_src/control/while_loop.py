@@ -12,7 +12,8 @@ import numpy as np
 from ferax._src.control.loops_common import check_carry, promote_carry
 from ferax._src.control.scan_api import bind_scan, unroll_steps
 from ferax._src.control.tracing_utils import (
-    described, eqn_like, fixpoint, flatten_arrays, rewired, trace_function)
+    described, eqn_like, fixpoint, flatten_arrays, joined_aval, rewired, trace_function)
+from ferax._src.control.varying import with_varying_outputs
 from ferax._src.ir.dce import dce_closed, keeps_alive
 from ferax._src.ir.jaxpr import ClosedJaxpr, Eqn, Var, join_effects
 from ferax._src.ops.axes import place_axis
@@ -21,9 +22,11 @@ from ferax._src.ops.compare import lt
 from ferax._src.ops.convert import convert
 from ferax._src.ops.elementwise import add
 from ferax._src.ops.reduce import reduce_or
+from ferax._src.ops.refs import ProgramCaller, check_aliases, discharged, values_of, write_back
 from ferax._src.ops.select import select_n
 from ferax._src.ops.zeros import instantiate_zeros
-from ferax._src.tracing.core import Array, Primitive, Tracer, Zero, register, remember
+from ferax._src.tracing.core import Array, Tracer, Zero, register, remember
+from ferax._src.tracing.refs import Ref
 from ferax._src.tracing.evaluate import eval_closed
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.batch import batch_jaxpr
@@ -33,6 +36,7 @@ from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
 from ferax._src.types.promotion import combine
 from ferax._src.types.pytrees import tree_structure, tree_unflatten, treedef_tuple
+from ferax._src.types.symbolic_dims import as_value, is_symbolic_dim
 from ferax._src.util import config
 from ferax._src.util.lists import split_exactly
 from ferax._src.util.tracebacks import api_boundary
@@ -46,16 +50,18 @@ REVERSE_MODE = (
     "(jvp, jacfwd), or give the loop a derivative of its own with custom_vjp or lax.custom_root. See docs/errors/while-reverse.md")
 
 
-class While(Primitive):
+class While(ProgramCaller):
     """Apply ``body_jaxpr`` to the carry while ``cond_jaxpr`` of it is true."""
 
     name = "while"
-    has_effects = True
-    holds_jaxprs = True
+    types_varying = True
     handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, cond_nconsts, cond_jaxpr, body_nconsts, body_jaxpr):
-        return body_jaxpr.out_avals
+        (pred,) = cond_jaxpr.out_avals
+        n = len(body_jaxpr.jaxpr.outvars)
+        return [joined_aval((a, b, pred, out)) for a, b, out in zip(avals[len(avals) - n:], body_jaxpr.in_avals[body_nconsts:],
+                                                                     body_jaxpr.out_avals)]
 
     def effects_of(self, *avals, cond_jaxpr, body_jaxpr, **params):
         return join_effects(cond_jaxpr.effects, body_jaxpr.effects)
@@ -65,6 +71,30 @@ class While(Primitive):
         return ctx.while_loop(carry, lambda *c: ctx.inline(cond_jaxpr, *cond_consts, *c)[0],
                               lambda *c: ctx.inline(body_jaxpr, *body_consts, *c),
                               join_effects(cond_jaxpr.effects, body_jaxpr.effects))
+
+    def bind_refs(self, args, *, cond_nconsts, cond_jaxpr, body_nconsts, body_jaxpr):
+        """References that the loop writes are carried."""
+        cond_consts, body_consts, carry = _split(args, cond_nconsts, body_nconsts)
+        check_aliases([*body_consts, *carry], body_jaxpr.debug_info)
+        writes = [consts[i] for closed, consts in ((cond_jaxpr, cond_consts), (body_jaxpr, body_consts))
+                  for i in discharged(closed)[1]]
+        refs = list({id(ref): ref for ref in writes}.values())
+        numbers = {id(ref): k for k, ref in enumerate(refs)}
+        cond_places, body_places = ([numbers.get(id(x)) if type(x) is Ref else None for x in consts]
+                                    for consts in (cond_consts, body_consts))
+        cond, body, tested = loop_with_refs(cond_jaxpr, cond_places, body_jaxpr, body_places,
+                                            tuple([ref.aval.inner_aval for ref in refs]))
+        rest = [values_of([x for x, k in zip(consts, places) if k is None])
+                for consts, places in ((cond_consts, cond_places), (body_consts, body_places))]
+        state = [*values_of(refs), *carry]
+        if tested is not None:                  # the condition writes: it is part of the step, and is asked once before
+            state = eval_closed(tested, *rest[0], *state)
+            rest = [[], [*rest[0], *rest[1]]]
+        outs = self.bind(*rest[0], *rest[1], *state, cond_nconsts=len(rest[0]), cond_jaxpr=cond, body_nconsts=len(rest[1]),
+                         body_jaxpr=body)
+        outs = outs[tested is not None:]
+        write_back(refs, range(len(refs)), outs[:len(refs)])
+        return outs[len(refs):]
 
     def jvp(self, primals, tangents, *, cond_nconsts, cond_jaxpr, body_nconsts, body_jaxpr):
         _, consts, carry = _split([type(t) is not Zero for t in tangents], cond_nconsts, body_nconsts)
@@ -167,6 +197,67 @@ def _split(values, cond_nconsts: int, body_nconsts: int):
     return split_exactly(values, (cond_nconsts, body_nconsts, len(values) - cond_nconsts - body_nconsts))
 
 
+def loop_with_refs(cond: ClosedJaxpr, cond_places, body: ClosedJaxpr, body_places, ref_avals: tuple):
+    """A loop that carries the values of the references it writes.
+
+    Parameters
+    ----------
+    cond, body : the programs, with references
+    cond_places, body_places : for each constant the number of the reference that it is, or None for what is not carried
+    ref_avals : types of the references' values
+
+    Returns
+    -------
+    cond, body : programs of the loop that carries values ++ carry. Where the condition writes, the carry is led by its answer
+    tested : None; where the condition writes, a program from its constants and what is carried to the answer and the same
+    """
+    key = "refs", cond, tuple(cond_places), tuple(body_places), ref_avals
+    found = body.cache.get(key)
+    if found is not None:
+        return found
+    (cond_program, cond_written), (body_program, body_written) = discharged(cond), discharged(body)
+    n, n_cond, n_body = len(ref_avals), cond_places.count(None), body_places.count(None)
+
+    def call(program, places, written, consts, values, carry):
+        """The results, and the values of the references afterwards."""
+        given = iter(consts)
+        outs = eval_closed(program, *(next(given) if k is None else values[k] for k in places), *carry)
+        m = len(outs) - len(written)
+        values = list(values)
+        for i, x in zip(written, outs[m:]):
+            values[places[i]] = x
+        return outs[:m], values
+
+    def test(*flat):
+        consts, values, carry = split_exactly(flat, (n_cond, n, len(flat) - n_cond - n))
+        (pred,), values = call(cond_program, cond_places, cond_written, consts, values, carry)
+        return [pred, *values, *carry]
+
+    def step(*flat):
+        consts, values, carry = split_exactly(flat, (n_body, n, len(flat) - n_body - n))
+        carry, values = call(body_program, body_places, body_written, consts, values, carry)
+        return [*values, *carry]
+
+    def step_and_test(*flat):
+        cond_consts, body_consts, (_,), rest = split_exactly(flat, (n_cond, n_body, 1, len(flat) - n_cond - n_body - 1))
+        return test(*cond_consts, *step(*body_consts, *rest))
+
+    state_avals = [*ref_avals, *body.in_avals[len(body_places):]]
+    cond_avals = [a for a, k in zip(cond_program.in_avals, cond_places) if k is None]
+    body_avals = [a for a, k in zip(body_program.in_avals, body_places) if k is None]
+    cond_debug, body_debug = (closed.debug_info._replace(arg_names=None) for closed in (cond, body))
+    if cond_written:
+        pred_aval = cond.out_avals[0]
+        found = (trace_to_jaxpr(lambda pred, *_: [pred], [pred_aval, *state_avals]),
+                 trace_to_jaxpr(step_and_test, [*cond_avals, *body_avals, pred_aval, *state_avals], body_debug),
+                 trace_to_jaxpr(test, [*cond_avals, *state_avals]))
+    else:
+        found = (trace_to_jaxpr(lambda *flat: test(*flat)[:1], [*cond_avals, *state_avals], cond_debug),
+                 trace_to_jaxpr(step, [*body_avals, *state_avals], body_debug), None)
+    remember(body.cache, key, found)
+    return found
+
+
 def masked_loop(cond: ClosedJaxpr, pred_dim: int, body: ClosedJaxpr, n_cond: int, n_body: int):
     """A mapped loop whose examples stop at different times: it runs while any goes on, and holds the others still.
 
@@ -234,8 +325,7 @@ def while_loop(cond_fun, body_fun, init_val):
     init, avals, tree = flatten_arrays(init_val, "while_loop", "init_val")
     in_tree = treedef_tuple((tree,))
     body, body_consts, out_tree = trace_function(body_fun, in_tree, avals, "while_loop")
-    promoted = promote_carry(init, avals, body.out_avals) if out_tree == tree else None
-    if promoted is not None:
+    while out_tree == tree and (promoted := promote_carry(init, avals, body.out_avals)) is not None:
         init, avals = promoted
         body, body_consts, out_tree = trace_function(body_fun, in_tree, avals, "while_loop")
     check_carry("while_loop", described(body.debug_info), "value", tree, avals, out_tree, body.out_avals,
@@ -291,13 +381,13 @@ def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
     init, avals, tree = flatten_arrays(init_val, "fori_loop", "init_val")
     in_tree = treedef_tuple((_LEAF, tree))
     traced = trace_function(body_fun, in_tree, [index_aval, *avals], "fori_loop")
-    promoted = promote_carry(init, avals, traced.closed.out_avals) if traced.out_tree == tree else None
-    if promoted is not None:
+    while traced.out_tree == tree and (promoted := promote_carry(init, avals, traced.closed.out_avals)) is not None:
         init, avals = promoted
         traced = trace_function(body_fun, in_tree, [index_aval, *avals], "fori_loop")
     closed, consts, out_tree = traced
     check_carry("fori_loop", described(closed.debug_info), "value", tree, avals, out_tree, closed.out_avals,
                 "docs/errors/scan-carry.md")
+    closed = with_varying_outputs(closed, [a.varying for a in avals])
     body = counting_body(closed, len(consts))
     start = convert(lower, index_aval.dtype, index_aval.weak_type)
     if static:
@@ -318,6 +408,8 @@ def _bounds(lower, upper):
     for name, bound in (("lower", lower), ("upper", upper)):
         if isinstance(bound, bool):
             bound = int(bound)
+        if is_symbolic_dim(bound):
+            bound = as_value(bound)
         try:
             aval = aval_of(bound)
         except TypeError:

@@ -120,6 +120,16 @@ def cost_analysis(executable: Any) -> dict[str, float]:
     return dict(executable.cost_analysis())
 
 
+def parameter_layouts(executable: Any) -> list:
+    """The ``PjRtLayout`` of each parameter."""
+    return executable.get_parameter_layouts()
+
+
+def result_layouts(executable: Any) -> list:
+    """The ``PjRtLayout`` of each result."""
+    return executable.get_output_layouts()
+
+
 def unoptimized_cost_analysis(client: Any, module: Any) -> dict[str, float]:
     """The same before compiling, from StableHLO (module, text or bytecode)."""
     return dict(_jax.hlo_module_cost_analysis(client, xla_computation(module).as_hlo_module()))

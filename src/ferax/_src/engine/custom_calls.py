@@ -3,6 +3,7 @@
 import ctypes
 import pathlib
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import jaxlib
@@ -59,6 +60,9 @@ def include_dir() -> str:
 
 register_batch_partitionable = _jax.register_custom_call_as_batch_partitionable
 register_partitioner = _jax.register_custom_call_partitioner
+# (function of an HloSharding) -> backend_config of a custom call ``InspectSharding``, for which the partitioner calls it.  The
+# function must live as long as the program may be compiled.
+inspect_sharding_key = _jax.encode_inspect_sharding_callback
 
 # LAPACK and friends ---------------------------------------------------------------------------------------------------
 
@@ -80,6 +84,12 @@ def ensure_lapack() -> None:
             register_batch_partitionable(name)
         _lapack.initialize()
         _done.add("lapack")
+
+
+def ensure_lapack_if(targets: Iterable[str]) -> None:
+    """`ensure_lapack`, if some target is one of its."""
+    if any(target.startswith("lapack_") for target in targets):
+        ensure_lapack()
 
 
 def ensure_cpu_sparse() -> None:

@@ -32,6 +32,9 @@ Type = ir.Type
 Attribute = ir.Attribute
 MLIRError = ir.MLIRError
 
+#: A dimension of a tensor type whose size is not known, ``?``.
+DYNAMIC: int = ir.ShapedType.get_dynamic_size()
+
 #: ``create(name, result_types, operands, attributes or None, None, number of regions, loc, ip) -> Operation``
 create = ir.Operation.create
 
@@ -396,6 +399,16 @@ class Workbench(DialectAttributes):
             function.attributes["arg_attrs"] = self.array([self.dictionary(d) for d in arg_attributes])
         if result_attributes is not None and any(result_attributes):
             function.attributes["res_attrs"] = self.array([self.dictionary(d) for d in result_attributes])
+
+
+def is_dynamic(type_: Any) -> bool:
+    """Whether a type is that of a tensor with sizes that are not known."""
+    return isinstance(type_, ir.RankedTensorType) and not type_.has_static_shape
+
+
+def integers(attribute: Any) -> tuple[int, ...]:
+    """The numbers of an ``array<i64: ...>``."""
+    return tuple(ir.DenseI64ArrayAttr(attribute))
 
 
 def constant_number(value: Any) -> float | None:

@@ -121,6 +121,10 @@ class _Printer:
         if self.source and eqn.source:
             note.append(source_info.summarize(eqn.source))
         tail = f"  # {' '.join(note)}" if note else ""
+        text = getattr(eqn.primitive, "text", None)
+        if self.custom and text is not None:
+            ref, *operands = map(self.atom, eqn.invars)
+            return [f"{text(left, ref, operands, eqn.params['index'])}{tail}"]
         shown = [(k, self.param(k, v)) for k, v in params.items() if v is not None]
         name = eqn.primitive.name
         start = f"{left} = {name}" if left else name

@@ -22,8 +22,8 @@ sign = unary("sign", ops.sign, SAME, "-1, 0 or 1, or ``x / abs(x)`` of a complex
 
 
 positive = unary("positive", util.as_array, SAME, "``+x``: the operand as an array.", kinds="", unchanged="biufc")
-absolute = unary("absolute", ops.abs, SAME, "Magnitude of each element; real for complex operands.", kinds="ifc",
-                 unchanged="bu")
+absolute = unary("absolute", ops.abs, SAME, "Magnitude of each element.", kinds="ifc", unchanged="bu",
+                 gives="the dtype of x, real if that is complex")
 abs = renamed(absolute, "abs")                              # noqa: A001 (NumPy's name)
 square = unary("square", ops.square, NUMERIC, "``x * x``.")
 fabs = unary("fabs", ops.abs, INEXACT, "Magnitude of each element, as a float.", kinds="f",
@@ -46,6 +46,6 @@ def fmin(x1, x2):
 
 @composite("heaviside", INEXACT, "The step function: 0 for negative x1, 1 for positive, x2 where x1 is 0.")
 def heaviside(x1, x2):
-    zero, one = util.strong(x1, 0), util.strong(x1, 1)
+    zero, one = util.literal(x1, 0), util.literal(x1, 1)
     positive_or_nan = util.choose(compare.gt(x1, zero), one, x1)
     return util.choose(compare.lt(x1, zero), zero, util.choose(compare.eq(x1, zero), x2, positive_or_nan))

@@ -80,6 +80,14 @@ class IndexUpdateHelper:
         Promises that make some updates quicker on accelerators, and those of ``multiply`` differentiable.
     wrap_negative_indices : bool; whether negative positions count from the end
     out_sharding : NamedSharding or PartitionSpec of the result
+
+    Examples
+    --------
+    >>> x = jnp.arange(5.0)
+    >>> x.at[1:3].add(10.0)
+    Array([ 0., 11., 12.,  3.,  4.], dtype=float32)
+    >>> x.at[jnp.array([0, 9])].get(mode="fill", fill_value=-1.0)
+    Array([ 0., -1.], dtype=float32)
     """
 
     __slots__ = ("array",)
@@ -108,7 +116,13 @@ class IndexUpdateRef:
 
     def get(self, *, indices_are_sorted=False, unique_indices=False, mode=None, fill_value=None, out_sharding=None,
             wrap_negative_indices=True):
-        """``x[index]``, with a say in what happens to positions out of bounds."""
+        """``x[index]``, with a say in what happens to positions out of bounds.
+
+        Examples
+        --------
+        >>> jnp.arange(3).at[5].get(mode="fill", fill_value=-1)
+        Array(-1, dtype=int32)
+        """
         found = take_index(self.array, self.index, mode=mode, fill_value=fill_value, indices_are_sorted=indices_are_sorted,
                            unique_indices=unique_indices, wrap=wrap_negative_indices)
         return put(found, sharding_for(None, out_sharding, "jnp.ndarray.at[...].get"))
@@ -121,23 +135,47 @@ class IndexUpdateRef:
 
     def set(self, values, *, indices_are_sorted=False, unique_indices=False, mode=None, out_sharding=None,
             wrap_negative_indices=True):
-        """``x[index] = values``, as a new array."""
+        """``x[index] = values``, as a new array.
+
+        Examples
+        --------
+        >>> jnp.zeros(3).at[0].set(5.0)
+        Array([5., 0., 0.], dtype=float32)
+        """
         return self._update("set", values, indices_are_sorted, unique_indices, mode, out_sharding, wrap_negative_indices)
 
     def add(self, values, *, indices_are_sorted=False, unique_indices=False, mode=None, out_sharding=None,
             wrap_negative_indices=True):
-        """``x[index] += values``, as a new array."""
+        """``x[index] += values``, as a new array.
+
+        Examples
+        --------
+        >>> jnp.zeros(3).at[jnp.array([0, 0, 2])].add(1.0)
+        Array([2., 0., 1.], dtype=float32)
+        """
         return self._update("add", values, indices_are_sorted, unique_indices, mode, out_sharding, wrap_negative_indices)
 
     def subtract(self, values, *, indices_are_sorted=False, unique_indices=False, mode=None, out_sharding=None,
                  wrap_negative_indices=True):
-        """``x[index] -= values``, as a new array."""
+        """``x[index] -= values``, as a new array.
+
+        Examples
+        --------
+        >>> jnp.zeros(3).at[1].subtract(2.0)
+        Array([ 0., -2.,  0.], dtype=float32)
+        """
         return self._update("subtract", values, indices_are_sorted, unique_indices, mode, out_sharding,
                             wrap_negative_indices)
 
     def multiply(self, values, *, indices_are_sorted=False, unique_indices=False, mode=None, out_sharding=None,
                  wrap_negative_indices=True):
-        """``x[index] *= values``, as a new array."""
+        """``x[index] *= values``, as a new array.
+
+        Examples
+        --------
+        >>> jnp.ones(3).at[:2].multiply(3.0)
+        Array([3., 3., 1.], dtype=float32)
+        """
         return self._update("multiply", values, indices_are_sorted, unique_indices, mode, out_sharding,
                             wrap_negative_indices)
 
@@ -145,30 +183,60 @@ class IndexUpdateRef:
 
     def divide(self, values, *, indices_are_sorted=False, unique_indices=False, mode=None, out_sharding=None,
                wrap_negative_indices=True):
-        """``x[index] /= values``, as a new array of an inexact dtype."""
+        """``x[index] /= values``, as a new array of an inexact dtype.
+
+        Examples
+        --------
+        >>> jnp.ones(3).at[0].divide(4.0)
+        Array([0.25, 1.  , 1.  ], dtype=float32)
+        """
         divisors = self._update("multiply", values, indices_are_sorted, unique_indices, mode, out_sharding,
                                 wrap_negative_indices, array=ones_like(self.array))
         return true_divide(self.array, divisors)
 
     def power(self, values, *, indices_are_sorted=False, unique_indices=False, mode=None, out_sharding=None,
               wrap_negative_indices=True):
-        """``x[index] **= values``, as a new array."""
+        """``x[index] **= values``, as a new array.
+
+        Examples
+        --------
+        >>> jnp.arange(3.0).at[2].power(3.0)
+        Array([0., 1., 8.], dtype=float32)
+        """
         exponents = self._update("multiply", values, indices_are_sorted, unique_indices, mode, out_sharding,
                                  wrap_negative_indices, array=ones_like(self.array))
         return power(self.array, exponents)
 
     def min(self, values, *, indices_are_sorted=False, unique_indices=False, mode=None, out_sharding=None,
             wrap_negative_indices=True):
-        """``x[index] = minimum(x[index], values)``, as a new array."""
+        """``x[index] = minimum(x[index], values)``, as a new array.
+
+        Examples
+        --------
+        >>> jnp.arange(3).at[:].min(1)
+        Array([0, 1, 1], dtype=int32)
+        """
         return self._update("min", values, indices_are_sorted, unique_indices, mode, out_sharding, wrap_negative_indices)
 
     def max(self, values, *, indices_are_sorted=False, unique_indices=False, mode=None, out_sharding=None,
             wrap_negative_indices=True):
-        """``x[index] = maximum(x[index], values)``, as a new array."""
+        """``x[index] = maximum(x[index], values)``, as a new array.
+
+        Examples
+        --------
+        >>> jnp.arange(3).at[0].max(7)
+        Array([7, 1, 2], dtype=int32)
+        """
         return self._update("max", values, indices_are_sorted, unique_indices, mode, out_sharding, wrap_negative_indices)
 
     def apply(self, func, *, indices_are_sorted=False, unique_indices=False, mode=None, wrap_negative_indices=True):
-        """``x[index] = func(x[index])``, element by element, as a new array; again for elements met several times."""
+        """``x[index] = func(x[index])``, element by element, as a new array; again for elements met several times.
+
+        Examples
+        --------
+        >>> jnp.arange(3).at[1:].apply(lambda v: -v)
+        Array([ 0, -1, -2], dtype=int32)
+        """
         if not callable(func):
             raise TypeError(f"at[...].apply: func must be callable, got {func!r} of type {type(func).__name__}")
         return update(self.array, self.index, func, 0, indices_are_sorted=indices_are_sorted, unique_indices=unique_indices,

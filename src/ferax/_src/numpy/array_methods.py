@@ -10,6 +10,8 @@ methods when one of them is first used.
 from __future__ import annotations
 
 import importlib
+import warnings
+from types import FunctionType
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from ferax._src.ops.shape import reshape as reshape_to, rev
 from ferax._src.runtime import transfer
 from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Array
+from ferax._src.tracing.refs import Ref
 from ferax._src.types import dtypes
 from ferax._src.types.shardings import as_sharding
 from ferax._src.util.lazy import LazyModule
@@ -69,8 +72,8 @@ def _rmatmul(self, other):
 
 
 def _round(self, ndigits=None):
-    """``round(self, ndigits)``"""
-    return rounding.round(self, 0 if ndigits is None else ndigits)
+    """``round(self, ndigits)``: whole numbers, of the default integer dtype, if no number of digits is given."""
+    return manipulation.astype(rounding.round(self), int) if ndigits is None else rounding.round(self, ndigits)
 
 
 def _contains(self, item):
@@ -112,13 +115,26 @@ for _name, _row in _COMPARISONS.items():
 # --- methods that are not just functions --------------------------------------------------------
 
 def reshape(self, *args, order="C", out_sharding=None):
-    """The elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``. See `ferax.numpy.reshape`."""
+    """The elements in another shape: ``x.reshape(2, 3)`` or ``x.reshape((2, 3))``. See `ferax.numpy.reshape`.
+
+    Examples
+    --------
+    >>> jnp.arange(6).reshape(2, -1)
+    Array([[0, 1, 2],
+           [3, 4, 5]], dtype=int32)
+    """
     shape = args[0] if len(args) == 1 else args
     return manipulation.reshape(self, shape, order=order, out_sharding=out_sharding)
 
 
 def transpose(self, *args):
-    """The dimensions in another order: ``x.transpose(1, 0)``, ``x.transpose((1, 0))``, or all reversed."""
+    """The dimensions in another order: ``x.transpose(1, 0)``, ``x.transpose((1, 0))``, or all reversed.
+
+    Examples
+    --------
+    >>> jnp.ones((2, 3, 4)).transpose(2, 0, 1).shape
+    (4, 2, 3)
+    """
     if not args:
         return manipulation.transpose(self)
     axes = args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
@@ -126,27 +142,57 @@ def transpose(self, *args):
 
 
 def flatten(self, order="C", *, out_sharding=None):
-    """The elements in one dimension. See `ferax.numpy.ravel`."""
+    """The elements in one dimension. See `ferax.numpy.ravel`.
+
+    Examples
+    --------
+    >>> jnp.ones((2, 2)).flatten()
+    Array([1., 1., 1., 1.], dtype=float32)
+    """
     return manipulation.ravel(self, order=order, out_sharding=out_sharding)
 
 
 def astype(self, dtype, copy=False, device=None):
-    """The elements in another dtype. See `ferax.numpy.astype`."""
+    """The elements in another dtype. See `ferax.numpy.astype`.
+
+    Examples
+    --------
+    >>> jnp.array([1.7, -1.7]).astype(int)
+    Array([ 1, -1], dtype=int32)
+    """
     return manipulation.astype(self, dtype, copy=copy, device=device)
 
 
 def compress(self, condition, axis=None, *, out=None, size=None, fill_value=0):
-    """The slices along an axis for which a condition holds. See `ferax.numpy.compress`."""
+    """The slices along an axis for which a condition holds. See `ferax.numpy.compress`.
+
+    Examples
+    --------
+    >>> jnp.arange(3).compress(jnp.array([True, False, True]))
+    Array([0, 2], dtype=int32)
+    """
     return taking.compress(condition, self, axis=axis, out=out, size=size, fill_value=fill_value)
 
 
 def clip(self, min=None, max=None):
-    """The elements kept within bounds. See `ferax.numpy.clip`."""
+    """The elements kept within bounds. See `ferax.numpy.clip`.
+
+    Examples
+    --------
+    >>> jnp.arange(5).clip(1, 3)
+    Array([1, 1, 2, 3, 3], dtype=int32)
+    """
     return special.clip(self, min, max)
 
 
 def copy(self):
-    """A copy of the array, in memory of its own."""
+    """A copy of the array, in memory of its own.
+
+    Examples
+    --------
+    >>> jnp.arange(3).copy()
+    Array([0, 1, 2], dtype=int32)
+    """
     return creation.array(self, copy=True)
 
 
@@ -157,6 +203,11 @@ def to_device(self, device, *, stream=None):
     ----------
     device : Device or Sharding
     stream : not supported
+
+    Examples
+    --------
+    >>> jnp.arange(3).to_device(ferax.devices()[0])
+    Array([0, 1, 2], dtype=int32)
     """
     if stream is not None:
         raise NotImplementedError("stream argument of array.to_device()")
@@ -164,16 +215,32 @@ def to_device(self, device, *, stream=None):
 
 
 def conjugate(self):
-    """The complex conjugate. See `ferax.numpy.conj`."""
+    """The complex conjugate. See `ferax.numpy.conj`.
+
+    Examples
+    --------
+    >>> jnp.array([1 + 2j]).conj()
+    Array([1.-2.j], dtype=complex64)
+    """
     return complexes.conjugate(self)
 
 
-def array_namespace(self, api_version=None):
-    """The module that implements the Python array API standard for this array."""
-    known = ("2021.12", "2022.12", "2023.12", "2024.12")
-    if api_version is not None and api_version not in known:
-        raise ValueError(f"api_version must be one of {known} or None, got {api_version!r}")
+def array_namespace(self, *, api_version=None):
+    """The module that implements the Python array API standard for this array.
+
+    Parameters
+    ----------
+    api_version : None or "2024.12"
+    """
+    if api_version not in (None, "2024.12"):
+        raise ValueError(f"api_version={api_version!r} is not available; there is '2024.12'")
     return importlib.import_module("ferax.numpy")           # lazy: the standard asks an array for its public package
+
+
+def array_module(self, types):
+    """The module of functions for arrays of these types together (NEP 37), or NotImplemented."""
+    ours = all(issubclass(t, (Array, np.ndarray)) for t in types)
+    return importlib.import_module("ferax.numpy") if ours else NotImplemented       # lazy: as in `array_namespace`
 
 
 # --- bits ---------------------------------------------------------------------------------------
@@ -185,6 +252,15 @@ def view(self, dtype=None, type=None):                      # noqa: A002 (NumPy'
     ----------
     dtype : dtype-like; one of another width makes the last dimension so much longer or shorter
     type : not supported
+
+    Raises
+    ------
+    ValueError : where the last dimension cannot be divided, or there is none.
+
+    Examples
+    --------
+    >>> jnp.array([1.0, -2.0]).view("uint32")
+    Array([1065353216, 3221225472], dtype=uint32)
     """
     if type is not None:
         raise NotImplementedError("`type` argument of array.view() is not supported.")
@@ -233,7 +309,13 @@ def _reread(x, dtype):
 
 
 def byteswap(self):
-    """The elements with their bytes in the opposite order."""
+    """The elements with their bytes in the opposite order.
+
+    Examples
+    --------
+    >>> jnp.array([1, 256]).byteswap()
+    Array([16777216,    65536], dtype=int32)
+    """
     return _byteswap(self)
 
 
@@ -274,11 +356,19 @@ def _imag(self):
     return complexes.imag(self)
 
 
-_PROPERTIES = {"T": _transposed, "mT": _matrix_transpose, "real": _real, "imag": _imag, "flat": _flat}
+def _numpy_dtype(self):
+    """What NumPy takes an array for where it asks for a dtype. Deprecated: write ``dtype=x.dtype``."""
+    warnings.warn("Implicit conversion of an array to a dtype is deprecated: write dtype=x.dtype in place of dtype=x. It will be "
+                  "an error.", DeprecationWarning, stacklevel=2)
+    return self.aval.dtype
+
+
+_PROPERTIES = {"T": _transposed, "mT": _matrix_transpose, "real": _real, "imag": _imag, "flat": _flat,
+               "__numpy_dtype__": _numpy_dtype}
 _METHODS = {
     "astype": astype, "byteswap": byteswap, "clip": clip, "clone": copy, "compress": compress, "conj": conjugate,
     "conjugate": conjugate, "copy": copy, "flatten": flatten, "ravel": flatten, "reshape": reshape, "to_device": to_device,
-    "transpose": transpose, "view": view, "__array_namespace__": array_namespace,
+    "transpose": transpose, "view": view, "__array_module__": array_module, "__array_namespace__": array_namespace,
 }
 # Methods that are functions of the array API: module -> names.
 _FUNCTIONS = {
@@ -288,6 +378,25 @@ _FUNCTIONS = {
     "sorting": "argpartition argsort sort",
     "taking": "choose take",
 }
+
+
+# Keyword arguments that the functions have and the methods, in JAX, have not: their signatures leave them out.
+_OF_FUNCTIONS_ONLY = {"argsort": ("dtype",), "dot": ("out_sharding",), "std": ("mean",), "var": ("mean",)}
+
+
+def _as_method(function: FunctionType, name: str) -> FunctionType:
+    """The function as a method of arrays: the same code, so as quick to call, with ``self`` in its signature."""
+    import inspect  # lazy: for the few methods that a program uses, when each is first used
+    method = FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
+    method.__kwdefaults__ = function.__kwdefaults__
+    method.__dict__.update(function.__dict__)
+    method.__doc__, method.__annotations__ = function.__doc__, function.__annotations__
+    method.__module__, method.__qualname__ = "ferax", f"Array.{name}"           # where pickle finds it
+    signature = inspect.signature(function)
+    first, *others = signature.parameters.values()
+    others = [p for p in others if p.name not in _OF_FUNCTIONS_ONLY.get(name, ())]
+    method.__signature__ = signature.replace(parameters=[first.replace(name="self"), *others])  # type: ignore[attr-defined]
+    return method
 
 
 class _Deferred:
@@ -302,6 +411,8 @@ class _Deferred:
         function = getattr(importlib.import_module(f"ferax._src.numpy.{self.module}"), self.name)
         if not is_boundary(function):
             function = api_boundary(function)
+        if self.method == self.name:                        # `__getitem__` is an operator: Python names its parameters
+            function = _as_method(function, self.name)
         setattr(Array, self.method, function)
         return function if array is None else function.__get__(array, owner)
 
@@ -326,7 +437,20 @@ class _LoadedAt:
         return self if array is None else self.helper(array)
 
 
+class _OfRefs:
+    """A method of references, until the module is loaded that hangs them there: few programs need it."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, ref, owner=None):
+        importlib.import_module("ferax._src.numpy.refs")     # lazy: see above
+        return getattr(owner if ref is None else ref, self.name)
+
+
 def _hang() -> None:
+    for name in ("__getitem__", "__setitem__", "get", "set", "swap", "addupdate", "at"):
+        setattr(Ref, name, _OfRefs(name))
     for name, method in _OPERATORS.items():
         setattr(Array, name, method)
     for name, method in _METHODS.items():

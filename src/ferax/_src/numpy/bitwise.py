@@ -31,7 +31,7 @@ def right_shift(x1, x2):
 bitwise_right_shift = renamed(right_shift, "bitwise_right_shift")
 
 
-@composite("bitwise_count", NUMERIC, "How many bits of the magnitude are set, as uint8.", params=("x",))
+@composite("bitwise_count", NUMERIC, "How many bits of the magnitude are set.", params=("x",), gives="uint8")
 def bitwise_count(x):
     magnitude = x if util.dtype_kind(x) == "u" else ops.abs(x)
     return convert(bits.population_count(magnitude), np.dtype(np.uint8))

@@ -27,11 +27,11 @@ def _lexicographic(op):
 
 def _ordering(name: str, op, doc: str):
     doc += " Complex numbers are compared by real part, then by imaginary part."
-    return binary(name, op, SAME, doc, kinds="biuf", otherwise=_lexicographic(op), params=_XY)
+    return binary(name, op, SAME, doc, kinds="biuf", otherwise=_lexicographic(op), params=_XY, gives="bool")
 
 
-equal = binary("equal", compare.eq, SAME, "Whether ``x == y``.", params=_XY)
-not_equal = binary("not_equal", compare.ne, SAME, "Whether ``x != y``.", params=_XY)
+equal = binary("equal", compare.eq, SAME, "Whether ``x == y``.", params=_XY, gives="bool")
+not_equal = binary("not_equal", compare.ne, SAME, "Whether ``x != y``.", params=_XY, gives="bool")
 less = _ordering("less", compare.lt, "Whether ``x < y``.")
 less_equal = _ordering("less_equal", compare.le, "Whether ``x <= y``.")
 greater = _ordering("greater", compare.gt, "Whether ``x > y``.")
@@ -40,20 +40,25 @@ greater_equal = _ordering("greater_equal", compare.ge, "Whether ``x >= y``.")
 
 # --- logic --------------------------------------------------------------------------------------
 
+def _truth(x):
+    """Whether each element is not zero; weakly typed as ``x`` is."""
+    return x if util.dtype_kind(x) == "b" else compare.ne(x, util.literal(x, 0))
+
+
 def _of_truth(op):
-    return lambda *args: op(*map(util.as_bool, args))
+    return lambda *args: op(*map(_truth, args))
 
 
 def _logical(name: str, op, doc: str):
     return binary(name, op, SAME, doc + " Numbers are true if they are not zero.", kinds="b", otherwise=_of_truth(op),
-                  params=_XY)
+                  params=_XY, gives="bool")
 
 
 logical_and = _logical("logical_and", bitwise_and, "Whether both are true.")
 logical_or = _logical("logical_or", bitwise_or, "Whether at least one is true.")
 logical_xor = _logical("logical_xor", bitwise_xor, "Whether exactly one is true.")
 logical_not = unary("logical_not", bitwise_not, SAME, "Whether it is false. Numbers are true if they are not zero.",
-                    kinds="b", otherwise=_of_truth(bitwise_not))
+                    kinds="b", otherwise=_of_truth(bitwise_not), gives="bool")
 
 
 # --- closeness ----------------------------------------------------------------------------------
@@ -70,6 +75,11 @@ def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
     Returns
     -------
     Array of bool
+
+    Examples
+    --------
+    >>> jnp.isclose(jnp.array([1.0, 2.0]), jnp.array([1.0 + 1e-7, 2.1]))
+    Array([ True, False], dtype=bool)
     """
     util.check_arraylike("isclose", a, b, rtol, atol)
     return _isclose(*[util.operand(x) for x in (a, b, rtol, atol)], equal_nan=bool(equal_nan))
@@ -107,6 +117,11 @@ def allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
     Returns
     -------
     Array of bool, without dimensions
+
+    Examples
+    --------
+    >>> jnp.allclose(jnp.array([1.0, jnp.nan]), jnp.array([1.0, jnp.nan]), equal_nan=True)
+    Array(True, dtype=bool)
     """
     util.check_arraylike("allclose", a, b, rtol, atol)
     return _allclose(*[util.operand(x) for x in (a, b, rtol, atol)], equal_nan=bool(equal_nan))
@@ -123,9 +138,18 @@ def array_equal(a1, a2, equal_nan=False):
     Returns
     -------
     Array of bool, without dimensions
+
+    Raises
+    ------
+    TypeError or ValueError : for what is no array.
+
+    Examples
+    --------
+    >>> jnp.array_equal(jnp.arange(3), jnp.array([0, 1, 2]))
+    Array(True, dtype=bool)
     """
-    a1, a2 = _as_array_or_none(a1), _as_array_or_none(a2)
-    if a1 is None or a2 is None or a1.shape != a2.shape:
+    a1, a2 = asarray(a1), asarray(a2)
+    if a1.shape != a2.shape:
         return util.as_array(np.bool_(False))
     return _array_equal(a1, a2, equal_nan=bool(equal_nan))
 
@@ -136,22 +160,18 @@ def array_equiv(a1, a2):
     Returns
     -------
     Array of bool, without dimensions
+
+    Examples
+    --------
+    >>> jnp.array_equiv(jnp.ones((2, 3)), jnp.ones(3))
+    Array(True, dtype=bool)
     """
-    a1, a2 = _as_array_or_none(a1), _as_array_or_none(a2)
+    a1, a2 = asarray(a1), asarray(a2)
     try:
-        fit = a1 is not None and a2 is not None
-        util.broadcast_shapes(a1.shape, a2.shape)           # type: ignore[union-attr]
-    except (ValueError, AttributeError):
-        fit = False
-    return _array_equal(a1, a2, equal_nan=False) if fit else util.as_array(np.bool_(False))
-
-
-def _as_array_or_none(x):
-    """The array for a value, or None where there is none."""
-    try:
-        return asarray(x)
-    except (TypeError, ValueError):
-        return None
+        util.broadcast_shapes(a1.shape, a2.shape)
+    except ValueError:
+        return util.as_array(np.bool_(False))
+    return _array_equal(a1, a2, equal_nan=False)
 
 
 @fused(static=("equal_nan",))

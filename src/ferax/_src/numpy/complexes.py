@@ -22,12 +22,40 @@ _imag = unary("imag", ops.imag, SAME, "", kinds="c", otherwise=lambda x: full_li
 
 
 def real(val, /):
-    """Real part; real numbers are their own."""
+    """Real part; real numbers are their own.
+
+    Parameters
+    ----------
+    val : array or number
+
+    Returns
+    -------
+    Array of real numbers, of the shape of val
+
+    Examples
+    --------
+    >>> jnp.real(jnp.array([1 + 2j, 3]))
+    Array([1., 3.], dtype=float32)
+    """
     return _real(val)
 
 
 def imag(val, /):
-    """Imaginary part; zeros, of the same dtype, for real numbers."""
+    """Imaginary part; zeros, of the same dtype, for real numbers.
+
+    Parameters
+    ----------
+    val : array or number
+
+    Returns
+    -------
+    Array of real numbers, of the shape of val
+
+    Examples
+    --------
+    >>> jnp.imag(jnp.array([1 + 2j, 3]))
+    Array([2., 0.], dtype=float32)
+    """
     return _imag(val)
 
 
@@ -42,6 +70,11 @@ def angle(z, deg=False):
     Returns
     -------
     Array of floats, in (-pi, pi]
+
+    Examples
+    --------
+    >>> jnp.angle(jnp.array([1, 1j, -1]), deg=True)
+    Array([  0.,  90., 180.], dtype=float32)
     """
     util.check_arraylike("angle", z)
     return _angle(util.operand(z), deg=bool(deg))
@@ -76,19 +109,53 @@ def _is_real(x):
 
 
 def iscomplex(x):
-    """Whether each element has an imaginary part other than 0."""
+    """Whether each element has an imaginary part other than 0.
+
+    Parameters
+    ----------
+    x : array or number
+
+    Returns
+    -------
+    Array of bool, of the shape of x
+
+    Examples
+    --------
+    >>> jnp.iscomplex(jnp.array([1 + 2j, 3]))
+    Array([ True, False], dtype=bool)
+    """
     util.check_arraylike("iscomplex", x)
     return _is_complex(util.operand(x))
 
 
 def isreal(x):
-    """Whether each element has an imaginary part of 0."""
+    """Whether each element has an imaginary part of 0.
+
+    Parameters
+    ----------
+    x : array or number
+
+    Returns
+    -------
+    Array of bool, of the shape of x
+
+    Examples
+    --------
+    >>> jnp.isreal(jnp.array([1 + 2j, 3]))
+    Array([False,  True], dtype=bool)
+    """
     util.check_arraylike("isreal", x)
     return _is_real(util.operand(x))
 
 
 def iscomplexobj(x) -> bool:
-    """Whether a value is complex by its dtype, whatever its imaginary part is."""
+    """Whether a value is complex by its dtype, whatever its imaginary part is.
+
+    Examples
+    --------
+    >>> jnp.iscomplexobj(jnp.array([1, 2j]))
+    True
+    """
     if x is None:
         return False
     try:
@@ -99,5 +166,11 @@ def iscomplexobj(x) -> bool:
 
 
 def isrealobj(x) -> bool:
-    """Whether a value is not complex by its dtype."""
+    """Whether a value is not complex by its dtype.
+
+    Examples
+    --------
+    >>> jnp.isrealobj(jnp.array([1, 2j]))
+    False
+    """
     return not iscomplexobj(x)

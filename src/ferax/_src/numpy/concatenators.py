@@ -49,7 +49,16 @@ class _Directive(NamedTuple):
 
 
 class _Concatenator:
-    """An object that concatenates what it is indexed with."""
+    """An object that concatenates what it is indexed with.
+
+    Examples
+    --------
+    >>> jnp.r_[jnp.arange(2), 7, 0:3]
+    Array([0, 1, 7, 0, 1, 2], dtype=int32)
+    >>> jnp.c_[jnp.arange(2), jnp.ones(2, int)]
+    Array([[0, 1],
+           [1, 1]], dtype=int32)
+    """
 
     def __init__(self, name: str, directive: _Directive):
         self.name = name

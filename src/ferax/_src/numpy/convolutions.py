@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ferax._src.numpy.util import ensure_arraylike, promote_dtypes_inexact
+from ferax._src.numpy.util import ensure_arraylike, promote_dtypes, promote_dtypes_inexact
 from ferax._src.ops.broadcasting import expand_dims
 from ferax._src.ops.conv_functions import conv_general_dilated
-from ferax._src.ops.convert import as_array, convert
+from ferax._src.ops.convert import as_array
 from ferax._src.ops.elementwise_complex import conj
 from ferax._src.ops.shape import reshape, rev
 from ferax._src.runtime.fused import fused
@@ -17,10 +17,9 @@ def _convolved(x, kernel, *, mode, precision, preferred):
     """``x`` with a shorter kernel that is turned round already."""
     n = kernel.shape[0]
     padding = {"full": (n - 1, n - 1), "same": (n // 2, n - 1 - n // 2), "valid": (0, 0)}[mode]
-    exact = dtypes.kind_of(preferred) in "biu"              # of floats that become integers only at the end
     out = conv_general_dilated(expand_dims(x, (0, 1)), expand_dims(kernel, (0, 1)), (1,), [padding], precision=precision,
-                               preferred_element_type=None if exact else preferred)
-    return convert(reshape(out, (out.shape[2],)), preferred)
+                               preferred_element_type=preferred)
+    return reshape(out, (out.shape[2],))
 
 
 def _prepared(name: str, a, v, mode, preferred):
@@ -31,8 +30,9 @@ def _prepared(name: str, a, v, mode, preferred):
         raise ValueError(f"{name}() only support 1-dimensional inputs; got shapes {a.shape} and {v.shape}.")
     if not a.size or not v.size:
         raise ValueError(f"{name}: inputs cannot be empty, got shapes {a.shape} and {v.shape}.")
-    a, v = map(as_array, promote_dtypes_inexact(a, v))
-    return a, v, a.dtype if preferred is None else dtypes.check_user_dtype(preferred, name)
+    if preferred is None:
+        return *map(as_array, promote_dtypes_inexact(a, v)), None
+    return *map(as_array, promote_dtypes(a, v)), dtypes.check_user_dtype(preferred, name)
 
 
 def convolve(a, v, mode="full", *, precision=None, preferred_element_type=None):
@@ -56,6 +56,11 @@ def convolve(a, v, mode="full", *, precision=None, preferred_element_type=None):
     References
     ----------
     ``numpy.convolve``
+
+    Examples
+    --------
+    >>> jnp.convolve(jnp.array([1, 2, 3]), jnp.array([1, 1]))
+    Array([1., 3., 5., 3.], dtype=float32)
     """
     a, v, preferred = _prepared("convolve", a, v, mode, preferred_element_type)
     if len(a) < len(v):
@@ -84,6 +89,11 @@ def correlate(a, v, mode="valid", *, precision=None, preferred_element_type=None
     References
     ----------
     ``numpy.correlate``
+
+    Examples
+    --------
+    >>> jnp.correlate(jnp.array([1, 2, 3]), jnp.array([0, 1]))
+    Array([2., 3.], dtype=float32)
     """
     a, v, preferred = _prepared("correlate", a, v, mode, preferred_element_type)
     if dtypes.kind_of(v.dtype) == "c":

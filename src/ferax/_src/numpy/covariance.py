@@ -52,7 +52,8 @@ def _cov(x, y, fweights, aweights, *, rowvar, ddof, dtype):
         if aweights is not None and ddof:
             lost = div(mul(lost, reduce_sum(mul(weights, convert(aweights, dtype)), (0,))), total)
         norm = sub(total, lost)
-    x = sub(x, broadcast_in_dim(mean, x.shape, (0,)))
+    # The detour over a column keeps XLA from subtracting again for each block of the product.
+    x = sub(x, broadcast_in_dim(broadcast_in_dim(mean, (x.shape[0], 1), (0,)), x.shape, (0, 1)))
     other = x if weighted is None else mul(x, weighted)
     product = dot(x, conj(transpose(other, (1, 0))) if dtypes.kind_of(dtype) == "c" else transpose(other, (1, 0)))
     out = div(product, convert(norm, dtype))
@@ -88,7 +89,7 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     y : more variables, in the same form
     rowvar : bool; False if columns are variables
     bias : bool, whether to divide by the number of observations n instead of n - 1, where ``ddof`` is None
-    ddof : number, to divide by ``n - ddof``
+    ddof : number known while tracing, to divide by ``n - ddof``
     fweights : array of integers, shape (n,): how often each observation occurs
     aweights : array of real numbers, shape (n,): the weight of each observation
     dtype : inexact dtype of the result
@@ -99,16 +100,20 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
 
     Raises
     ------
-    ValueError : if ``m`` or ``y`` has more than two dimensions, or ``ddof`` is not an integer.
+    ValueError : if ``m`` or ``y`` has more than two dimensions.
     TypeError : if ``fweights`` are not integers.
     RuntimeError : if weights have a wrong shape.
 
     References
     ----------
     ``numpy.cov``
+
+    Examples
+    --------
+    >>> jnp.cov(jnp.array([[0., 2., 4.], [3., 2., 1.]]))
+    Array([[ 4., -2.],
+    [-2.,  1.]], dtype=float32)
     """
-    if ddof is not None and ddof != int(ddof):
-        raise ValueError(f"ddof must be integer, got {ddof}")
     (m, *rest), dtype = _variables("cov", m, y, rowvar, dtype)
     n = m.size if m.ndim < 2 else m.shape[1 if rowvar else 0]
     weights = []
@@ -122,7 +127,7 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
             if w.shape[0] != n:
                 raise RuntimeError(f"incompatible numbers of samples and {name}: {n} and {w.shape[0]}")
         weights.append(w)
-    ddof = int(not bias) if ddof is None else int(ddof)
+    ddof = int(not bias) if ddof is None else int(ddof) if ddof == int(ddof) else float(ddof)
     return _cov(m, *(rest or [None]), *weights, rowvar=bool(rowvar), ddof=ddof, dtype=dtype)
 
 
@@ -158,5 +163,11 @@ def corrcoef(x, y=None, rowvar=True, dtype=None):
     References
     ----------
     ``numpy.corrcoef``
+
+    Examples
+    --------
+    >>> jnp.corrcoef(jnp.array([0., 2., 4.]), jnp.array([3., 2., 1.]))
+    Array([[ 1., -1.],
+    [-1.,  1.]], dtype=float32)
     """
     return _normalized(cov(x, y, rowvar, dtype=dtype))

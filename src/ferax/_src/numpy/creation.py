@@ -46,6 +46,12 @@ def array(object, dtype=None, *args, copy=True, order="K", ndmin=0, device=None,
     ------
     TypeError : if there is something in ``object`` that is not a number.
     ValueError : for lists of different lengths, and for None.
+
+    Examples
+    --------
+    >>> jnp.array([[1, 2], [3, 4.5]])
+    Array([[1. , 2. ],
+           [3. , 4.5]], dtype=float32)
     """
     try:
         if args:
@@ -71,6 +77,11 @@ def asarray(a, dtype=None, order=None, *, copy=None, device=None, out_sharding=N
     Returns
     -------
     Array, ``a`` itself if it is one of that dtype
+
+    Examples
+    --------
+    >>> jnp.asarray(np.arange(3), dtype=float)
+    Array([0., 1., 2.], dtype=float32)
     """
     try:
         if dtype is None and device is None and out_sharding is None and not copy and order is None:
@@ -140,6 +151,8 @@ def _from_value(x, dtype, copy: bool):
         return copy_p.bind(x)[0]
     kind = type(x)
     if kind in util.SCALARS:
+        if kind is complex and dtype is not None and dtypes.kind_of(dtype) != "c":
+            x = np.asarray(x, dtype)                            # a TypeError, as that of float(1j), but for booleans
         return transfer.array_from_host(x, dtype, dtype is None and kind is not bool)
     if isinstance(x, (np.ndarray, np.generic)):
         if isinstance(x, np.ma.MaskedArray):
@@ -249,7 +262,13 @@ def _stack_leaves(*leaves, nesting, dtype):
 # --- other ways ---------------------------------------------------------------------------------
 
 def copy(a, order=None):
-    """A copy of an array, in memory of its own."""
+    """A copy of an array, in memory of its own.
+
+    Examples
+    --------
+    >>> jnp.copy(jnp.arange(3))
+    Array([0, 1, 2], dtype=int32)
+    """
     util.check_arraylike("copy", a)
     return array(a, copy=True, order=order)
 
@@ -267,6 +286,11 @@ def frombuffer(buffer, dtype=float, count=-1, offset=0):
     Returns
     -------
     Array of one dimension
+
+    Examples
+    --------
+    >>> jnp.frombuffer(b"\\x01\\x02\\x03", dtype=np.uint8)
+    Array([1, 2, 3], dtype=uint8)
     """
     return asarray(np.frombuffer(buffer=buffer, dtype=dtype, count=count, offset=offset))
 
@@ -279,6 +303,11 @@ def from_dlpack(x, /, *, device=None, copy=None):
     x : object with ``__dlpack__`` and ``__dlpack_device__``
     device : Device or Sharding; by default where it is
     copy : bool or None; None copies only where that is needed, False refuses to
+
+    Examples
+    --------
+    >>> jnp.from_dlpack(np.arange(3, dtype=np.int32))
+    Array([0, 1, 2], dtype=int32)
     """
     return transfer.from_dlpack(x, device=device, copy=copy)
 
@@ -296,7 +325,13 @@ def fromiter(*args, **kwargs):
 
 
 def fromstring(string, dtype=float, count=-1, *, sep):
-    """An array of the numbers in a text, which ``sep`` separates; as ``numpy.fromstring``."""
+    """An array of the numbers in a text, which ``sep`` separates; as ``numpy.fromstring``.
+
+    Examples
+    --------
+    >>> jnp.fromstring("1 2 3", dtype=int, sep=" ")
+    Array([1, 2, 3], dtype=int32)
+    """
     return asarray(np.fromstring(string=string, dtype=dtype, count=count, sep=sep))
 
 for _function in (array, asarray):

@@ -60,6 +60,12 @@ def cumsum(a, axis=None, dtype=None, out=None):
     References
     ----------
     ``numpy.cumsum``, which sums narrow integers in the default integer
+
+    Examples
+    --------
+    >>> jnp.cumsum(jnp.array([[1, 2], [3, 4]]), axis=0)
+    Array([[1, 2],
+    [4, 6]], dtype=int32)
     """
     return _running("cumsum", "cumsum", a, axis, dtype, out)
 
@@ -78,6 +84,11 @@ def cumprod(a, axis=None, dtype=None, out=None):
     References
     ----------
     ``numpy.cumprod``
+
+    Examples
+    --------
+    >>> jnp.cumprod(jnp.array([1, 2, 3, 4]))
+    Array([ 1,  2,  6, 24], dtype=int32)
     """
     return _running("cumprod", "cumprod", a, axis, dtype, out)
 
@@ -96,6 +107,11 @@ def nancumsum(a, axis=None, dtype=None, out=None):
     References
     ----------
     ``numpy.nancumsum``
+
+    Examples
+    --------
+    >>> jnp.nancumsum(jnp.array([1., jnp.nan, 3.]))
+    Array([1., 1., 4.], dtype=float32)
     """
     return _running("nancumsum", "cumsum", a, axis, dtype, out, fill=0)
 
@@ -114,6 +130,11 @@ def nancumprod(a, axis=None, dtype=None, out=None):
     References
     ----------
     ``numpy.nancumprod``
+
+    Examples
+    --------
+    >>> jnp.nancumprod(jnp.array([2., jnp.nan, 3.]))
+    Array([2., 2., 6.], dtype=float32)
     """
     return _running("nancumprod", "cumprod", a, axis, dtype, out, fill=1)
 
@@ -153,6 +174,11 @@ def cumulative_sum(x, /, *, axis=None, dtype=None, include_initial=False):
     References
     ----------
     ``numpy.cumulative_sum``
+
+    Examples
+    --------
+    >>> jnp.cumulative_sum(jnp.array([1, 2, 3]), include_initial=True)
+    Array([0, 1, 3, 6], dtype=int32)
     """
     return _standard("cumulative_sum", "cumsum", x, axis, dtype, include_initial, 0, True)
 
@@ -172,5 +198,10 @@ def cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False):
     References
     ----------
     ``numpy.cumulative_prod``
+
+    Examples
+    --------
+    >>> jnp.cumulative_prod(jnp.array([1, 2, 3]), include_initial=True)
+    Array([1, 1, 2, 6], dtype=int32)
     """
     return _standard("cumulative_prod", "cumprod", x, axis, dtype, include_initial, 1, False)

@@ -57,6 +57,11 @@ def diff(a, n=1, axis=-1, prepend=None, append=None):
     References
     ----------
     ``numpy.diff``
+
+    Examples
+    --------
+    >>> jnp.diff(jnp.array([1, 4, 9, 16]), n=2)
+    Array([2, 2], dtype=int32)
     """
     a = ensure_arraylike("diff", a)
     n = as_static_int(n, "n")
@@ -85,6 +90,11 @@ def ediff1d(ary, to_end=None, to_begin=None):
     References
     ----------
     ``numpy.ediff1d``
+
+    Examples
+    --------
+    >>> jnp.ediff1d(jnp.array([1, 4, 9]), to_begin=0)
+    Array([0, 3, 5], dtype=int32)
     """
     ary = ensure_arraylike("ediff1d", ary)
     out = diff(reshape(ary, (ary.size,)))
@@ -147,6 +157,11 @@ def gradient(f, *varargs, axis=None, edge_order=None):
     References
     ----------
     ``numpy.gradient``
+
+    Examples
+    --------
+    >>> jnp.gradient(jnp.array([1., 4., 9., 16.]))
+    Array([3., 4., 6., 7.], dtype=float32)
     """
     if edge_order is not None:
         raise NotImplementedError("The 'edge_order' argument to jnp.gradient is not supported.")
@@ -219,6 +234,11 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
     References
     ----------
     ``numpy.trapezoid``
+
+    Examples
+    --------
+    >>> jnp.trapezoid(jnp.array([1., 2., 3.]), dx=2.)
+    Array(8., dtype=float32)
     """
     if x is None:
         y, dx = ensure_arraylike("trapezoid", y, dx)
@@ -280,6 +300,11 @@ def interp(x, xp, fp, left=None, right=None, period=None):
     References
     ----------
     ``numpy.interp``
+
+    Examples
+    --------
+    >>> jnp.interp(0.5, jnp.array([0., 1.]), jnp.array([10., 20.]))
+    Array(15., dtype=float32)
     """
     x, xp, fp = ensure_arraylike("interp", x, xp, fp)
     if xp.shape != fp.shape or xp.ndim != 1:

@@ -95,7 +95,8 @@ def _abs(x):
 def _gcd(x, y):
     """Euclid's algorithm, on all elements until the last is done."""
     x, y = util.broadcast_all("gcd", _abs(x), _abs(y))
-    x, y = convert(x, x.dtype), convert(y, y.dtype)         # a loop's values keep their types
+    weak = x.weak_type and y.weak_type and not x.ndim
+    x, y = convert(x, x.dtype, weak), convert(y, y.dtype, weak)     # a loop's values keep their types
     zero = util.const(y, 0)
 
     def unfinished(pair):

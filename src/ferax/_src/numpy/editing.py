@@ -64,6 +64,11 @@ def delete(arr, obj, axis=None, *, assume_unique_indices=False):
     References
     ----------
     ``numpy.delete``
+
+    Examples
+    --------
+    >>> jnp.delete(jnp.arange(5), jnp.array([1, 3]))
+    Array([0, 2, 4], dtype=int32)
     """
     a = ensure_arraylike("delete", arr)
     if axis is None:
@@ -95,6 +100,15 @@ def delete(arr, obj, axis=None, *, assume_unique_indices=False):
         else:
             raise ValueError(f"np.delete(arr, obj): got obj.dtype={given.dtype}; must be integer or bool.")
     return _take(a, as_array(np.flatnonzero(mask).astype(np.int32)), axis=axis)
+
+
+@fused(static=("axis", "at"))
+def _insert_at(a, values, *, axis, at):
+    """All values at one place that is known: no order to be found."""
+    values = expand_dims(convert(values, a.dtype), tuple(range(max(a.ndim - values.ndim, 0))))
+    values = moveaxis(values, 0, axis)                      # NumPy: the first dimension of the values is the one inserted
+    values = broadcast_to(values, (*a.shape[:axis], values.shape[axis], *a.shape[axis + 1:]))
+    return concatenate([slice_in_dim(a, 0, at, axis=axis), values, slice_in_dim(a, at, a.shape[axis], axis=axis)], axis)
 
 
 @fused(static=("axis", "one", "scalar"))
@@ -133,6 +147,11 @@ def insert(arr, obj, values, axis=None):
     References
     ----------
     ``numpy.insert``
+
+    Examples
+    --------
+    >>> jnp.insert(jnp.arange(3), 1, 9)
+    Array([0, 9, 1, 2], dtype=int32)
     """
     a, values = ensure_arraylike("insert", arr, values)
     if axis is None:
@@ -146,6 +165,10 @@ def insert(arr, obj, values, axis=None):
         raise ValueError(f"jnp.insert(): obj must be a slice, a one-dimensional array, or a scalar; got {obj}")
     if dtypes.kind_of(places.dtype) not in "iu":
         raise ValueError(f"jnp.insert(): index array must be integer typed; got {obj}")
+    if places.ndim == 0 and not isinstance(places, Tracer):
+        at = int(np.asarray(places))
+        n = a.shape[axis]
+        return _insert_at(a, values, axis=axis, at=min(max(at + n if at < 0 else at, 0), n))
     return _insert(a, places, values, axis=axis, one=places.size == 1, scalar=places.ndim == 0)
 
 
@@ -165,6 +188,11 @@ def trim_zeros(filt, trim="fb", axis=None):
     References
     ----------
     ``numpy.trim_zeros``
+
+    Examples
+    --------
+    >>> jnp.trim_zeros(jnp.array([0, 0, 1, 0, 2, 0]))
+    Array([1, 0, 2], dtype=int32)
     """
     filt = ensure_arraylike("trim_zeros", filt)
     if isinstance(filt, Tracer):
@@ -201,6 +229,11 @@ def apply_along_axis(func1d, axis, arr, *args, **kwargs):
     References
     ----------
     ``numpy.apply_along_axis``
+
+    Examples
+    --------
+    >>> jnp.apply_along_axis(jnp.sum, 1, jnp.arange(6).reshape(2, 3))
+    Array([ 3, 12], dtype=int32)
     """
     arr = ensure_arraylike("apply_along_axis", arr)
     axis = normalize_axis(axis, arr.ndim)
@@ -230,6 +263,11 @@ def apply_over_axes(func, a, axes):
     References
     ----------
     ``numpy.apply_over_axes``
+
+    Examples
+    --------
+    >>> jnp.apply_over_axes(jnp.sum, jnp.arange(6).reshape(2, 3), [0, 1])
+    Array([[15]], dtype=int32)
     """
     a = ensure_arraylike("apply_over_axes", a)
     for axis in index_tuple(axes, "axes"):

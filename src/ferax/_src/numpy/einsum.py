@@ -168,7 +168,10 @@ def _pair(x, xn: str, y, yn: str, result: str, precision, preferred, dot):
 def _contract(operands, inputs, result: str, path, precision, preferred, dot):
     operands, inputs = list(operands), list(inputs)
     for step in path:
-        taken = [(operands.pop(i), inputs.pop(i)) for i in sorted(step, reverse=True)][::-1]
+        # Of three and more operands, the later one is the left one: so does JAX, and sums in that order.
+        taken = [(operands.pop(i), inputs.pop(i)) for i in sorted(step, reverse=True)]
+        if len(path) == 1:
+            taken.reverse()
         left = set(result).union(*inputs)
         names = "".join([n for _, n in taken])
         target = result if not operands else "".join([c for c in dict.fromkeys(names) if c in left])

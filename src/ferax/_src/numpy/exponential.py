@@ -49,9 +49,9 @@ def _wrapped(z, period: float):
 def _log_of_sum(x, y, exp_, base: float):
     """``log(base**x + base**y)`` to the base."""
     greater = ops.max(x, y)
-    scale = util.strong(greater, 1 / math.log(base))
+    scale = util.literal(greater, 1 / math.log(base))
     if util.dtype_kind(x) == "c":
-        delta = ops.sub(ops.add(x, y), ops.mul(greater, util.strong(greater, 2)))
+        delta = ops.sub(ops.add(x, y), ops.mul(greater, util.literal(greater, 2)))
         return _wrapped(ops.add(greater, ops.mul(ops.log1p(exp_(delta)), scale)), 2 * math.pi / math.log(base))
     delta = ops.sub(x, y)
     rest = ops.log1p(exp_(ops.neg(ops.abs(delta))))

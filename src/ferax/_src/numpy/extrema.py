@@ -63,6 +63,11 @@ def argmax(a, axis=None, out=None, keepdims=None):
     References
     ----------
     ``numpy.argmax``
+
+    Examples
+    --------
+    >>> jnp.argmax(jnp.array([[1, 5, 2], [7, 3, 7]]), axis=1)
+    Array([1, 0], dtype=int32)
     """
     a, axis = _checked("argmax", a, axis, out)
     return _arg_extreme(a, ("argmax", axis, bool(keepdims)))
@@ -82,6 +87,11 @@ def argmin(a, axis=None, out=None, keepdims=None):
     References
     ----------
     ``numpy.argmin``
+
+    Examples
+    --------
+    >>> jnp.argmin(jnp.array([3, 1, 2]))
+    Array(1, dtype=int32)
     """
     a, axis = _checked("argmin", a, axis, out)
     return _arg_extreme(a, ("argmin", axis, bool(keepdims)))
@@ -111,6 +121,11 @@ def nanargmax(a, axis=None, out=None, keepdims=None):
     References
     ----------
     ``numpy.nanargmax``, which raises where there is none
+
+    Examples
+    --------
+    >>> jnp.nanargmax(jnp.array([1., jnp.nan, 3.]))
+    Array(2, dtype=int32)
     """
     a, axis = _checked("nanargmax", a, axis, out)
     fun = _nan_arg_extreme if is_inexact(a) else _arg_extreme
@@ -131,6 +146,11 @@ def nanargmin(a, axis=None, out=None, keepdims=None):
     References
     ----------
     ``numpy.nanargmin``, which raises where there is none
+
+    Examples
+    --------
+    >>> jnp.nanargmin(jnp.array([jnp.nan, 1., 3.]))
+    Array(1, dtype=int32)
     """
     a, axis = _checked("nanargmin", a, axis, out)
     fun = _nan_arg_extreme if is_inexact(a) else _arg_extreme

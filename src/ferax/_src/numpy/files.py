@@ -29,6 +29,15 @@ def save(file, arr, allow_pickle=True):
     References
     ----------
     ``numpy.save``
+
+    Examples
+    --------
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> jnp.save(file, jnp.arange(3))
+    >>> _ = file.seek(0)
+    >>> jnp.load(file)
+    Array([0, 1, 2], dtype=int32)
     """
     np.save(file, _on_host("save", arr), allow_pickle=allow_pickle)
 
@@ -46,6 +55,15 @@ def savez(file, *args, allow_pickle=True, **kwds):
     References
     ----------
     ``numpy.savez``
+
+    Examples
+    --------
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> jnp.savez(file, a=jnp.arange(3))
+    >>> _ = file.seek(0)
+    >>> jnp.load(file)["a"]
+    array([0, 1, 2], dtype=int32)
     """
     np.savez(file, *[_on_host("savez", x) for x in args], allow_pickle=allow_pickle,
              **{k: _on_host("savez", x) for k, x in kwds.items()})
@@ -70,6 +88,15 @@ def load(file, *args, **kwargs):
     References
     ----------
     ``numpy.load``
+
+    Examples
+    --------
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> jnp.save(file, jnp.ones(2))
+    >>> _ = file.seek(0)
+    >>> jnp.load(file)
+    Array([1., 1.], dtype=float32)
     """
     out = np.load(file, *args, **kwargs)
     if not isinstance(out, np.ndarray):

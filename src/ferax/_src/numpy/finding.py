@@ -20,6 +20,7 @@ from ferax._src.ops.indexing import GatherScatterMode, ScatterDimensionNumbers
 from ferax._src.ops.joining import stack
 from ferax._src.ops.scatter import scatter
 from ferax._src.ops.shape import iota, reshape
+from ferax._src.ops.static import as_static_int
 from ferax._src.runtime import transfer
 from ferax._src.runtime.array import ArrayImpl
 from ferax._src.runtime.fused import fused
@@ -47,6 +48,11 @@ def nonzero(a, *, size=None, fill_value=None):
     ------
     ValueError : for an array without dimensions.
     ConcretizationTypeError : for a tracer, if ``size`` is None.
+
+    Examples
+    --------
+    >>> jnp.nonzero(jnp.array([0, 2, 0, 1]), size=3, fill_value=-1)
+    (Array([ 1,  3, -1], dtype=int32),)
     """
     util.check_arraylike("nonzero", a)
     a = util.as_array(util.operand(a))
@@ -57,9 +63,11 @@ def nonzero(a, *, size=None, fill_value=None):
         return _all_of_them(a)
     if isinstance(size, Tracer):
         raise errors.ConcretizationTypeError(size, "The size argument of jnp.nonzero must be static")
-    size = operator.index(size)
-    if size < 0:
+    size = as_static_int(size, "nonzero: size")
+    if isinstance(size, int) and size < 0:
         raise TypeError(f"nonzero: size must not be negative, got {size}")
+    if isinstance(size, int) and size > int(dtypes.iinfo(dtypes.default_int_dtype()).max):
+        raise ValueError(f"nonzero: size must fit into the dtype of positions, {dtypes.default_int_dtype()}; got {size}")
     return _some_of_them(a, *fills, size=size)
 
 
@@ -124,6 +132,12 @@ def argwhere(a, *, size=None, fill_value=None):
     Returns
     -------
     integer Array, shape (size, a.ndim)
+
+    Examples
+    --------
+    >>> jnp.argwhere(jnp.array([[0, 2], [1, 0]]))
+    Array([[0, 1],
+    [1, 0]], dtype=int32)
     """
     util.check_arraylike("argwhere", a)
     a = util.as_array(util.operand(a))
@@ -134,7 +148,13 @@ def argwhere(a, *, size=None, fill_value=None):
 
 
 def flatnonzero(a, *, size=None, fill_value=None):
-    """The positions, in the flattened array, of elements that are not zero; see `nonzero`."""
+    """The positions, in the flattened array, of elements that are not zero; see `nonzero`.
+
+    Examples
+    --------
+    >>> jnp.flatnonzero(jnp.array([[0, 2], [1, 0]]))
+    Array([1, 2], dtype=int32)
+    """
     util.check_arraylike("flatnonzero", a)
     a = util.as_array(util.operand(a))
     return nonzero(reshape(a, (a.size,)), size=size, fill_value=fill_value)[0]
@@ -153,6 +173,11 @@ def unravel_index(indices, shape):
     Returns
     -------
     tuple of Arrays, one for each dimension
+
+    Examples
+    --------
+    >>> jnp.unravel_index(4, (2, 3))
+    (Array(1, dtype=int32, weak_type=True), Array(1, dtype=int32, weak_type=True))
     """
     util.check_arraylike("unravel_index", indices)
     try:
@@ -194,6 +219,11 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C", *, dtype=None)
     Returns
     -------
     integer Array
+
+    Examples
+    --------
+    >>> jnp.ravel_multi_index((jnp.array([1, 0]), jnp.array([1, 2])), (2, 3))
+    Array([4, 2], dtype=int32)
     """
     if len(multi_index) != len(dims):
         raise ValueError(f"ravel_multi_index: there must be one index for each dimension; got len(multi_index)="
@@ -201,11 +231,11 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C", *, dtype=None)
     util.check_arraylike("ravel_multi_index", *multi_index)
     dims = tuple([operator.index(d) for d in dims])
     arrays = [util.as_array(util.operand(i)) for i in multi_index]
-    if any([util.dtype_kind(i) not in "iu" for i in arrays]):
-        raise TypeError("only int indices permitted")
     dtype = dtypes.result_type(int, *arrays) if dtype is None else dtypes.check_user_dtype(dtype, "ravel_multi_index")
     if dtypes.kind_of(dtype) not in "iu":
-        raise ValueError(f"dtype={dtype} is not an integer type.")
+        raise ValueError(f"ravel_multi_index: dtype={dtype} is not an integer type.")
+    if any([util.dtype_kind(i) not in "iu" for i in arrays]):
+        raise TypeError(f"ravel_multi_index: only int indices permitted, got dtypes {', '.join(str(i.dtype) for i in arrays)}")
     if math.prod(dims) - 1 > int(dtypes.iinfo(dtype).max):
         raise ValueError(f"jnp.ravel_multi_index: dtype={dtype} not large enough to hold flattened index for dims={dims}. Use "
                          "the dtype argument to pass a suitable dtype (e.g. dtype=np.min_scalar_type(prod(dims))).")
@@ -226,7 +256,8 @@ def _check_positions(arrays, dims) -> None:
                    "mode='clip' instead.")
         value = np.asarray(i)
         if ((value < 0) | (value >= n)).any():
-            raise ValueError("invalid entry in coordinates array")
+            bad = value[(value < 0) | (value >= n)].flat[0]
+            raise ValueError(f"ravel_multi_index: invalid entry in coordinates array: {bad} for a dimension of size {n}")
 
 
 @fused(static=("dims", "mode", "order", "dtype"))

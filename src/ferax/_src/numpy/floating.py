@@ -49,10 +49,10 @@ def _refuse_complex(name: str):
 
 
 isfinite = unary("isfinite", ops.is_finite, SAME, "Whether it is neither infinite nor nan.", kinds="f",
-                 otherwise=_of_kind(_either_part(ops.is_finite, bitwise_and), True))
-isnan = unary("isnan", lambda x: compare.ne(x, x), SAME, "Whether it is nan: not equal to itself.")
+                 otherwise=_of_kind(_either_part(ops.is_finite, bitwise_and), True), gives="bool")
+isnan = unary("isnan", lambda x: compare.ne(x, x), SAME, "Whether it is nan: not equal to itself.", gives="bool")
 isinf = unary("isinf", _is_inf, SAME, "Whether it is infinite, of either sign.", kinds="f",
-              otherwise=_of_kind(_either_part(_is_inf, bitwise_or), False))
+              otherwise=_of_kind(_either_part(_is_inf, bitwise_or), False), gives="bool")
 _isposinf = unary("isposinf", lambda x: compare.eq(x, _number(x, np.inf)), SAME, "", kinds="f",
                   otherwise=_of_kind(_refuse_complex("isposinf"), False))
 _isneginf = unary("isneginf", lambda x: compare.eq(x, _number(x, -np.inf)), SAME, "", kinds="f",
@@ -65,13 +65,49 @@ def _no_out(name: str, out) -> None:
 
 
 def isposinf(x, /, out=None):
-    """Whether it is positive infinity."""
+    """Whether it is positive infinity.
+
+    Parameters
+    ----------
+    x : array or number
+
+    Returns
+    -------
+    Array of bool, of the shape of x
+
+    Raises
+    ------
+    ValueError : for complex numbers.
+
+    Examples
+    --------
+    >>> jnp.isposinf(jnp.array([1.0, jnp.inf, -jnp.inf]))
+    Array([False,  True, False], dtype=bool)
+    """
     _no_out("isposinf", out)
     return _isposinf(x)
 
 
 def isneginf(x, /, out=None):
-    """Whether it is negative infinity."""
+    """Whether it is negative infinity.
+
+    Parameters
+    ----------
+    x : array or number
+
+    Returns
+    -------
+    Array of bool, of the shape of x
+
+    Raises
+    ------
+    ValueError : for complex numbers.
+
+    Examples
+    --------
+    >>> jnp.isneginf(jnp.array([1.0, jnp.inf, -jnp.inf]))
+    Array([False, False,  True], dtype=bool)
+    """
     _no_out("isneginf", out)
     return _isneginf(x)
 
@@ -89,6 +125,11 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     Returns
     -------
     Array like ``x``
+
+    Examples
+    --------
+    >>> jnp.nan_to_num(jnp.array([1.0, jnp.nan, jnp.inf]), posinf=9.0)
+    Array([1., 0., 9.], dtype=float32)
     """
     util.check_arraylike("nan_to_num", x)
     util.check_arraylike_or_none("nan_to_num", nan, posinf, neginf)
@@ -137,7 +178,7 @@ def _sign_of_whole(x):
 
 
 signbit = unary("signbit", _sign_of_float, SAME, "Whether the sign bit is set: for negative numbers, and -0.0.", kinds="f",
-                otherwise=_sign_of_whole)
+                otherwise=_sign_of_whole, gives="bool")
 nextafter = binary("nextafter", ops.nextafter, INEXACT, "The next number after x in the direction of y.", kinds="f",
                    params=("x", "y"))
 
@@ -150,8 +191,10 @@ def copysign(x1, x2):
     return util.choose(_sign_of_float(x2), ops.neg(size), size)
 
 
-@composite("spacing", INEXACT, "The distance to the next number away from zero.", params=("x",), refuse="c")
+@composite("spacing", INEXACT, "The distance to the next number away from zero.", params=("x",))
 def spacing(x):
+    if util.dtype_kind(x) == "c":
+        raise ValueError(f"spacing is not defined for complex numbers, got {util.aval_of(x).dtype}")
     x = convert(x, util.aval_of(x).dtype)
     inf = util.const(x, np.inf)
     if x.dtype == np.float16:                               # as NumPy has it: towards infinity
@@ -189,14 +232,18 @@ def _split(x):
     dtype = x.dtype
     info = dtypes.finfo(dtype)
     whole = _INTEGER_OF_WIDTH[info.bits]
+    least = int(info.minexp)
+    # A subnormal number is its lowest bits, read as an integer, times the smallest number there is. It is taken from its bits
+    # since the hardware may take it for zero.
     tiny = compare.lt(ops.abs(x), util.const(x, float(info.tiny)))
-    lifted = util.choose(tiny, ops.mul(x, util.const(x, float(2 ** info.nmant))), x)    # subnormals made normal
-    bits = _as_bits(lifted)
-    field = bitwise_and(shift_right_logical(bits, whole.type(info.nmant)), whole.type((1 << info.nexp) - 1))
-    e = ops.sub(field, util.choose(tiny, whole.type(-int(info.minexp) + info.nmant), whole.type(-int(info.minexp))))
-    special = bitwise_or(compare.eq(x, util.const(x, 0)), compare.ne(ops.sub(x, x), util.const(x, 0)))
-    e = util.choose(special, whole.type(0), e)
-    return util.choose(special, x, _scaled(x, ops.neg(convert(e, dtype)))), e
+    lowest = convert(bitwise_and(_as_bits(x), whole.type((1 << info.nmant) - 1)), dtype)
+    lifted = util.choose(tiny, util.choose(_sign_of_float(x), ops.neg(lowest), lowest), x)
+    field = bitwise_and(shift_right_logical(_as_bits(lifted), whole.type(info.nmant)), whole.type((1 << info.nexp) - 1))
+    e = ops.add(field, whole.type(least))
+    special = bitwise_or(compare.eq(lifted, util.const(x, 0)), compare.ne(ops.sub(x, x), util.const(x, 0)))
+    mantissa = util.choose(special, x, _scaled(lifted, ops.neg(convert(e, dtype))))
+    e = ops.sub(e, util.choose(tiny, whole.type(info.nmant - least), whole.type(0)))
+    return mantissa, util.choose(special, whole.type(0), e)
 
 
 @fused
@@ -218,6 +265,12 @@ def frexp(x, /):
     Returns
     -------
     (mantissa, exponent) : Arrays; the exponent is of int32. Zero, infinities and nan have exponent 0
+
+    Examples
+    --------
+    >>> mantissa, exponent = jnp.frexp(jnp.array([3.0, 0.25]))
+    >>> print(mantissa, exponent)
+    [0.75 0.5 ] [ 2 -1]
     """
     util.check_arraylike("frexp", x)
     return _frexp(util.operand(x))
@@ -251,6 +304,11 @@ def ldexp(x1, x2, /):
     Returns
     -------
     Array of the inexact dtype of x1
+
+    Examples
+    --------
+    >>> jnp.ldexp(jnp.array([0.75, 0.5]), jnp.array([2, -1]))
+    Array([3.  , 0.25], dtype=float32)
     """
     util.check_arraylike("ldexp", x1, x2)
     return _ldexp(util.operand(x1), util.operand(x2))
@@ -271,6 +329,12 @@ def modf(x, /, out=None):
     Returns
     -------
     (fraction, whole) : Arrays of floats
+
+    Examples
+    --------
+    >>> fraction, whole = jnp.modf(jnp.array([2.5, -1.25]))
+    >>> print(fraction, whole)
+    [ 0.5  -0.25] [ 2. -1.]
     """
     util.check_arraylike("modf", x)
     _no_out("modf", out)

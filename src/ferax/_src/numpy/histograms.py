@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ferax._src.control.while_loop import fori_loop
 from ferax._src.numpy.ranges import linspace
 from ferax._src.numpy.gathering import add_at, take_along
 from ferax._src.numpy.util import (
@@ -15,7 +16,7 @@ from ferax._src.ops.compare import eq, ge, le, lt, ne
 from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.elementwise import add, div, mul, sub
 from ferax._src.ops.elementwise import max as ops_max
-from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_not, bitwise_or
+from ferax._src.ops.elementwise_bits import bitwise_and, bitwise_not, bitwise_or, shift_left
 from ferax._src.ops.elementwise_complex import imag, real
 from ferax._src.ops.reduce import reduce_max, reduce_min
 from ferax._src.ops.select import select
@@ -31,6 +32,7 @@ from ferax._src.util import errors
 _int32 = np.dtype(np.int32)
 _METHODS = ("scan", "scan_unrolled", "sort", "compare_all")
 _FEW = 16           # so few elements are compared with all values at once
+_MANY = 1 << 14     # so many do not lie in the quickest cache
 
 
 # --- search -------------------------------------------------------------------------------------
@@ -58,13 +60,17 @@ def search(a, v, side: str):
         v = expand_dims(v, (0,))
         return reduce_sum(convert(is_left_of(column), _int32), (0,)) if n else full(v.shape[1:], 0, _int32)
     # `found` elements are known to be to the left; try whether twice, then once, ... as many more are.
-    found = full(v.shape, 0, _int32)
-    step = 1 << (n.bit_length() - 1)
-    while step:
-        more = add(found, np.int32(step))
+    def with_as_many_as(step, found):
+        more = add(found, step)
         inside = le(more, np.int32(n))
-        found = select(bitwise_and(inside, is_left_of(take_along(a, sub(more, np.int32(1)), 0))), more, found)
-        step >>= 1
+        return select(bitwise_and(inside, is_left_of(take_along(a, sub(more, np.int32(1)), 0))), more, found)
+
+    found = full(v.shape, 0, _int32)
+    top = n.bit_length() - 1
+    if n > _MANY:                   # each step a pass over all values: their waits for memory overlap
+        return fori_loop(0, top + 1, lambda k, found: with_as_many_as(shift_left(np.int32(1), sub(np.int32(top), k)), found), found)
+    for k in range(top, -1, -1):
+        found = with_as_many_as(np.int32(1 << k), found)
     return found
 
 
@@ -94,6 +100,11 @@ def searchsorted(a, v, side="left", sorter=None, *, method="scan"):
     References
     ----------
     ``numpy.searchsorted``
+
+    Examples
+    --------
+    >>> jnp.searchsorted(jnp.array([1, 3, 3, 5]), jnp.array([3, 4]), side="right")
+    Array([3, 3], dtype=int32)
     """
     if side not in ("left", "right"):
         raise ValueError(f"{side!r} is an invalid value for keyword 'side'. Expected one of ['left', 'right'].")
@@ -130,6 +141,11 @@ def digitize(x, bins, right=False, *, method=None):
     References
     ----------
     ``numpy.digitize``
+
+    Examples
+    --------
+    >>> jnp.digitize(jnp.array([0.5, 2.5]), jnp.array([0., 1., 2.]))
+    Array([1, 3], dtype=int32)
     """
     x, bins = ensure_arraylike("digitize", x, bins)
     if bins.ndim != 1:
@@ -170,6 +186,11 @@ def bincount(x, weights=None, minlength=0, *, length=None, out_sharding=None):
     References
     ----------
     ``numpy.bincount``
+
+    Examples
+    --------
+    >>> jnp.bincount(jnp.array([0, 2, 2]), length=4)
+    Array([1, 0, 2, 0], dtype=int32)
     """
     x = ensure_arraylike("bincount", x)
     if x.dtype == dtypes.bool_:
@@ -186,6 +207,8 @@ def bincount(x, weights=None, minlength=0, *, length=None, out_sharding=None):
                 "argument.")
         length = max(minlength, max(0, int(np.max(np.asarray(x)))) + 1 if x.size else 0)
     length = as_static_int(length, "length")
+    if isinstance(length, int) and length < 0:
+        raise TypeError(f"bincount: length must not be negative, got {length}")
     if weights is None:
         return _count(x, length=length)
     weights = ensure_arraylike("bincount", weights)
@@ -213,6 +236,11 @@ def histogram_bin_edges(a, bins=10, range=None, weights=None):
     References
     ----------
     ``numpy.histogram_bin_edges``
+
+    Examples
+    --------
+    >>> jnp.histogram_bin_edges(jnp.array([0., 4.]), bins=2)
+    Array([0., 2., 4.], dtype=float32)
     """
     if isinstance(bins, str):
         raise NotImplementedError("string values for `bins` not implemented.")
@@ -274,6 +302,11 @@ def histogram(a, bins=10, range=None, weights=None, density=None):
     References
     ----------
     ``numpy.histogram``
+
+    Examples
+    --------
+    >>> jnp.histogram(jnp.array([0., 1., 4.]), bins=2)
+    (Array([2., 1.], dtype=float32), Array([0., 2., 4.], dtype=float32))
     """
     if weights is None:
         check_arraylike("histogram", a, bins)
@@ -282,7 +315,7 @@ def histogram(a, bins=10, range=None, weights=None, density=None):
     else:
         a, _, weights = ensure_arraylike("histogram", a, bins, weights)
         if a.shape != weights.shape:
-            raise ValueError("weights should have the same shape as a.")
+            raise ValueError(f"weights should have the same shape as a; got shapes {weights.shape} and {a.shape}.")
         a, weights = promote_dtypes_inexact(a, weights)
     edges = histogram_bin_edges(a, bins, range, weights)
     return _histogram(a, edges, weights, density=bool(density)), edges
@@ -306,6 +339,12 @@ def histogram2d(x, y, bins=10, range=None, weights=None, density=None):
     References
     ----------
     ``numpy.histogram2d``
+
+    Examples
+    --------
+    >>> jnp.histogram2d(jnp.array([0., 1.]), jnp.array([0., 1.]), bins=2)[0]
+    Array([[1, 0],
+    [0, 1]], dtype=int32)
     """
     x, y = promote_dtypes(*ensure_arraylike("histogram2d", x, y))
     try:
@@ -338,8 +377,16 @@ def histogramdd(sample, bins=10, range=None, weights=None, density=None):
     References
     ----------
     ``numpy.histogramdd``
+
+    Examples
+    --------
+    >>> jnp.histogramdd(jnp.array([[0., 0.], [1., 1.]]), bins=2)[0]
+    Array([[1, 0],
+    [0, 1]], dtype=int32)
     """
     sample = ensure_arraylike("histogramdd", sample)
+    if sample.ndim != 2:
+        raise ValueError(f"histogramdd: sample must have two dimensions, points and their coordinates; got shape {sample.shape}")
     return _histogramdd([index_in_dim(sample, i, 1, keepdims=False) for i in np.arange(sample.shape[1]).tolist()],
                         bins, range, weights, density)
 
@@ -351,7 +398,7 @@ def _histogramdd(columns, bins, range, weights, density):
     else:
         weights = ensure_arraylike("histogramdd", weights)
         if weights.shape != (n,):
-            raise ValueError("should have one weight for each sample.")
+            raise ValueError(f"should have one weight for each sample: got weights of shape {weights.shape} for {n} samples.")
         *columns, weights = promote_dtypes_inexact(*columns, weights)
     if range is not None and (len(range) != n_dims or any(r is not None and np.shape(r)[0] != 2 for r in range)):
         raise ValueError(f"For sample.shape={(n, n_dims)}, range must be a sequence of {n_dims} pairs or Nones; got {range=}")

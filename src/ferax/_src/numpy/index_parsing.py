@@ -23,8 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ferax._src.numpy.creation import asarray
+from ferax._src.numpy.slices import Slice
 from ferax._src.tracing.core import Array, Tracer
 from ferax._src.types import dtypes
+from ferax._src.types.symbolic_dims import has_symbolic, maximum, minimum
 from ferax._src.util import errors
 
 _BOOLS = (bool, np.bool_)
@@ -138,6 +140,11 @@ def _of_other_type(item):
     """Arrays, sequences inside of a tuple, and whatever else stands for an integer."""
     if getattr(item, "__jax_array__", None) is not None:
         item = item.__jax_array__()
+    if isinstance(item, Slice):
+        if item.is_dynamic_start and isinstance(item.start, Tracer):
+            return "array", item.start + np.arange(item.size, dtype=item.start.dtype) * item.stride
+        places = Slice(int(item.start), item.size, item.stride).positions()
+        return "slice", slice(places.start, places.stop, places.step)
     if not isinstance(item, (Array, np.ndarray, np.generic)):
         if isinstance(item, str):
             raise TypeError(f"JAX does not support string indexing; got idx={item!r}. Arrays are indexed by position.")
@@ -208,8 +215,24 @@ def _bounds(item: slice, size: int, position: int) -> tuple[int, int, int]:
     try:
         start, stop, step = item.indices(size)
     except TypeError:
+        if has_symbolic((size, start, stop, step)):
+            return _symbolic_bounds(start, stop, step, size)
         raise TypeError(f"Slice entries must be integers or None. Got {item} at position {position}") from None
     return start, len(range(start, stop, step)), step
+
+
+def _symbolic_bounds(start, stop, step, size) -> tuple:
+    """Start, length and step of a slice where a bound or the size is symbolic."""
+    step = 1 if step is None else step
+    last, least = (size, 0) if step > 0 else (size - 1, -1)
+
+    def clipped(bound):
+        return maximum(bound + size, least) if bound < 0 else minimum(bound, last)
+
+    start = (last if step < 0 else least) if start is None else clipped(start)
+    stop = (least if step < 0 else last) if stop is None else clipped(stop)
+    way = stop - start if step > 0 else start - stop
+    return start, maximum((way + abs(step) - 1) // abs(step), 0), step
 
 
 def _stand_together(items) -> bool:

@@ -20,7 +20,7 @@ from ferax._src.numpy import util
 from ferax._src.numpy.index_parsing import ParsedIndex, empty_axis, out_of_bounds, parse
 from ferax._src.ops.broadcasting import broadcast_in_dim, expand_dims
 from ferax._src.ops.compare import lt
-from ferax._src.ops.convert import convert
+from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.dynamic_slicing import dynamic_slice_p
 from ferax._src.ops.elementwise import add
 from ferax._src.ops.gather import gather
@@ -36,12 +36,13 @@ from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Array, eval_trace, state
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.types.symbolic_dims import is_symbolic_dim
 from ferax._src.util import config
 from ferax._src.util.tracebacks import filter_at_exit
 
 _INT32 = np.dtype(np.int32)
 FILL, CLIP, PROMISE = GatherScatterMode.FILL_OR_DROP, GatherScatterMode.CLIP, GatherScatterMode.PROMISE_IN_BOUNDS
-_check_static = config.check_static_indices
+_check_static, _debug_key_reuse = config.check_static_indices, config.debug_key_reuse
 
 
 # --- the door -----------------------------------------------------------------------------------
@@ -51,7 +52,7 @@ def getitem(x, index):
     try:
         if type(index) is int and type(x) is ArrayImpl and state.trace is eval_trace:
             shape = x.aval.shape
-            if shape and shape[0] and not _check_static.value:
+            if shape and shape[0] and not _check_static.value and not _keys_are_followed(x):
                 n = shape[0]
                 i = index + n if index < 0 else index
                 return _row(x, i if 0 <= i < n else 0 if i < 0 else n - 1)
@@ -62,6 +63,11 @@ def getitem(x, index):
 
 
 getitem.filters_tracebacks = True       # type: ignore[attr-defined]
+
+
+def _keys_are_followed(x: ArrayImpl) -> bool:
+    """Whether indices must be constants of the program, since that is to know which keys it uses."""
+    return _debug_key_reuse.value and x._sig.physical is not x.aval
 
 
 @fused
@@ -105,7 +111,7 @@ def take_index(x, index, *, mode=None, fill_value=None, indices_are_sorted=False
                            wrap=wrap)
     if _has_mask(index) and _lies_on_host(x):
         return _masked_on_host(x, index, parsed)
-    if mode is not FILL:
+    if mode is not FILL and not _keys_are_followed(x):
         entries, operands = positions_as_operands(entries, parsed.operands, parsed.shape)
     else:
         operands = parsed.operands
@@ -229,13 +235,13 @@ def _sliced(x, entries):
             _, start, size, step = entry
             place += 1
             if step < 0:
-                if size > 1 or step != -1:
+                if step != -1 or type(size) is not int or size > 1:
                     reversed_axes.append(axis)
                 start, step = start + (size - 1) * step, -step
             if not size:
                 start = 0
             limit = start + (size - 1) * step + 1 if size else start
-            if size < 2:
+            if step != 1 and type(size) is int and size < 2:
                 step = 1
         starts.append(start)
         limits.append(limit)
@@ -308,6 +314,9 @@ def position(i, size: int, wrap: bool):
     dtype = index_dtype((size,))
     if not isinstance(i, Array):
         i = np.asarray(i)
+        if is_symbolic_dim(size):
+            i = as_array(i)
+    if not isinstance(i, Array):
         signed = dtypes.kind_of(i.dtype) == "i"
         i = i.astype(dtype, copy=False)
         return np.where(i < 0, i + size, i).astype(dtype, copy=False) if wrap and signed else i
@@ -317,7 +326,7 @@ def position(i, size: int, wrap: bool):
         i = convert(i, dtype)
     if not wrap or not signed:
         return i
-    return select_n(lt(i, dtype.type(0)), i, add(i, dtype.type(size)))
+    return select_n(lt(i, dtype.type(0)), i, add(i, convert(size, dtype) if is_symbolic_dim(size) else dtype.type(size)))
 
 
 # --- windows: what gather and scatter share -----------------------------------------------------

@@ -57,6 +57,11 @@ def concatenate(arrays, axis=0, dtype=None):
     References
     ----------
     ``numpy.concatenate``
+
+    Examples
+    --------
+    >>> jnp.concatenate([jnp.arange(2), jnp.ones(2)])
+    Array([0., 1., 1., 1.], dtype=float32)
     """
     arrays = _operands("concatenate", arrays, dtype)
     if not arrays:
@@ -69,7 +74,14 @@ def concatenate(arrays, axis=0, dtype=None):
 
 
 def concat(arrays, /, *, axis=0):
-    """Join arrays along an axis: `concatenate`, as the array API standard calls it."""
+    """Join arrays along an axis: `concatenate`, as the array API standard calls it.
+
+    Examples
+    --------
+    >>> jnp.concat([jnp.ones((2, 1)), jnp.zeros((2, 2))], axis=1)
+    Array([[1., 0., 0.],
+           [1., 0., 0.]], dtype=float32)
+    """
     return concatenate(arrays, axis=axis)
 
 
@@ -90,6 +102,13 @@ def stack(arrays, axis=0, out=None, dtype=None):
     References
     ----------
     ``numpy.stack``
+
+    Examples
+    --------
+    >>> jnp.stack([jnp.arange(3), jnp.ones(3, int)], axis=1)
+    Array([[0, 1],
+           [1, 1],
+           [2, 1]], dtype=int32)
     """
     if out is not None:
         raise NotImplementedError("The 'out' argument to jnp.stack is not supported.")
@@ -116,6 +135,11 @@ def unstack(x, /, *, axis=0):
     References
     ----------
     ``numpy.unstack``
+
+    Examples
+    --------
+    >>> jnp.unstack(jnp.arange(6).reshape(2, 3))
+    (Array([0, 1, 2], dtype=int32), Array([3, 4, 5], dtype=int32))
     """
     x = ensure_arraylike("unstack", x)
     if x.ndim == 0:
@@ -143,6 +167,12 @@ def vstack(tup, dtype=None):
     References
     ----------
     ``numpy.vstack``
+
+    Examples
+    --------
+    >>> jnp.vstack([jnp.arange(3), jnp.ones(3, int)])
+    Array([[0, 1, 2],
+           [1, 1, 1]], dtype=int32)
     """
     return concatenate(_at_least("vstack", tup, atleast_2d, dtype), 0)
 
@@ -162,6 +192,11 @@ def hstack(tup, dtype=None):
     References
     ----------
     ``numpy.hstack``
+
+    Examples
+    --------
+    >>> jnp.hstack([jnp.arange(3), jnp.ones(2, int)])
+    Array([0, 1, 2, 1, 1], dtype=int32)
     """
     arrays = _at_least("hstack", tup, atleast_1d, dtype)
     return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1)
@@ -182,6 +217,11 @@ def dstack(tup, dtype=None):
     References
     ----------
     ``numpy.dstack``
+
+    Examples
+    --------
+    >>> jnp.dstack([jnp.arange(3), jnp.ones(3, int)]).shape
+    (1, 3, 2)
     """
     return concatenate(_at_least("dstack", tup, atleast_3d, dtype), 2)
 
@@ -200,6 +240,12 @@ def column_stack(tup):
     References
     ----------
     ``numpy.column_stack``
+
+    Examples
+    --------
+    >>> jnp.column_stack([jnp.arange(2), jnp.ones(2, int)])
+    Array([[0, 1],
+           [1, 1]], dtype=int32)
     """
     arrays = _operands("column_stack", tup, None)
     return concatenate([ops_shape.reshape(a, (a.size, 1)) if a.ndim < 2 else a for a in arrays], 1)
@@ -220,6 +266,11 @@ def append(arr, values, axis=None):
     References
     ----------
     ``numpy.append``
+
+    Examples
+    --------
+    >>> jnp.append(jnp.arange(3), 7)
+    Array([0, 1, 2, 7], dtype=int32)
     """
     return concatenate([arr, values], axis)
 
@@ -238,6 +289,13 @@ def block(arrays):
     References
     ----------
     ``numpy.block``
+
+    Examples
+    --------
+    >>> jnp.block([[jnp.eye(2), jnp.zeros((2, 1))], [jnp.ones((1, 3))]])
+    Array([[1., 0., 0.],
+           [0., 1., 0.],
+           [1., 1., 1.]], dtype=float32)
     """
     depth = _depth(arrays)
     leaves = list(_leaves(arrays))
@@ -326,6 +384,11 @@ def split(ary, indices_or_sections, axis=0):
     References
     ----------
     ``numpy.split``
+
+    Examples
+    --------
+    >>> jnp.split(jnp.arange(6), 3)
+    [Array([0, 1], dtype=int32), Array([2, 3], dtype=int32), Array([4, 5], dtype=int32)]
     """
     return _split("split", ary, indices_or_sections, axis)
 
@@ -344,23 +407,46 @@ def array_split(ary, indices_or_sections, axis=0):
     References
     ----------
     ``numpy.array_split``
+
+    Examples
+    --------
+    >>> jnp.array_split(jnp.arange(5), 2)
+    [Array([0, 1, 2], dtype=int32), Array([3, 4], dtype=int32)]
     """
     return _split("array_split", ary, indices_or_sections, axis)
 
 
 def vsplit(ary, indices_or_sections):
-    """Split an array by rows: `split` along axis 0."""
+    """Split an array by rows: `split` along axis 0.
+
+    Examples
+    --------
+    >>> jnp.vsplit(jnp.arange(6).reshape(2, 3), 2)
+    [Array([[0, 1, 2]], dtype=int32), Array([[3, 4, 5]], dtype=int32)]
+    """
     return _split("vsplit", ary, indices_or_sections, 0)
 
 
 def hsplit(ary, indices_or_sections):
-    """Split an array by columns: `split` along axis 1, or 0 for a vector."""
+    """Split an array by columns: `split` along axis 1, or 0 for a vector.
+
+    Examples
+    --------
+    >>> [x.shape for x in jnp.hsplit(jnp.arange(6).reshape(2, 3), [1])]
+    [(2, 1), (2, 2)]
+    """
     ary = ensure_arraylike("hsplit", ary)
     return _split("hsplit", ary, indices_or_sections, 0 if ary.ndim == 1 else 1)
 
 
 def dsplit(ary, indices_or_sections):
-    """Split an array along its third axis: `split` along axis 2."""
+    """Split an array along its third axis: `split` along axis 2.
+
+    Examples
+    --------
+    >>> [x.shape for x in jnp.dsplit(jnp.ones((2, 3, 4)), 2)]
+    [(2, 3, 2), (2, 3, 2)]
+    """
     return _split("dsplit", ary, indices_or_sections, 2)
 
 
@@ -381,6 +467,12 @@ def tile(A, reps):
     References
     ----------
     ``numpy.tile``
+
+    Examples
+    --------
+    >>> jnp.tile(jnp.arange(3), (2, 2))
+    Array([[0, 1, 2, 0, 1, 2],
+           [0, 1, 2, 0, 1, 2]], dtype=int32)
     """
     A = ensure_arraylike("tile", A)
     reps = index_tuple(reps, "reps")
@@ -429,6 +521,11 @@ def repeat(a, repeats, axis=None, *, total_repeat_length=None, out_sharding=None
     References
     ----------
     ``numpy.repeat``
+
+    Examples
+    --------
+    >>> jnp.repeat(jnp.arange(3), jnp.array([1, 0, 2]))
+    Array([0, 2, 2], dtype=int32)
     """
     check_arraylike("repeat", a, repeats)
     a = as_array(a)
@@ -442,17 +539,19 @@ def repeat(a, repeats, axis=None, *, total_repeat_length=None, out_sharding=None
                 repeats, "When jit-compiling jnp.repeat, the total number of repeats must be static. To fix this, either "
                 "specify a static value for `repeats`, or pass a static value to `total_repeat_length`.")
         counts = np.ravel(np.asarray(repeats))
-        if counts.size == 1:
+        if counts.size == 1 and (counts[0] or not np.ndim(repeats)):    # [0] makes an array of its own, no longer weak
             return _repeat_each(a, times=operator.index(counts[0]), axis=axis)
-        if counts.shape != (size,):
+        if counts.shape not in ((size,), (1,)):
             raise ValueError(f"repeat: got {counts.size} repeats for an axis of size {size}")
         total = int(counts.sum())
-        source = np.repeat(np.arange(size, dtype=np.int32), counts)
+        source = np.repeat(np.arange(size, dtype=np.int32), np.broadcast_to(counts, (size,)))
         return _take(a, source, axis=axis) if total else full((*a.shape[:axis], 0, *a.shape[axis + 1:]), 0, a.dtype)
     total = as_static_int(total_repeat_length, "total_repeat_length")
     shape = (*a.shape[:axis], total, *a.shape[axis + 1:])
+    repeats = as_array(repeats)
+    if repeats.size not in (1, size):
+        raise ValueError(f"repeat: got {repeats.size} repeats for an axis of size {size}")
     if math.prod(shape) == 0 or size == 0:
         return full(shape, 0, a.dtype)
-    repeats = as_array(repeats)
     repeats = broadcast_to(ops_shape.reshape(repeats, (repeats.size,)), (size,))
     return _repeat_by(a, repeats, total=total, axis=axis)

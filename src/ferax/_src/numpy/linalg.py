@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ferax._src.numpy import matrices, products
+from ferax._src.numpy.einsum import einsum
 from ferax._src.numpy.manipulation import matrix_transpose as _matrix_transpose
 from ferax._src.numpy.util import ensure_arraylike, promote_dtypes
 
@@ -148,19 +149,11 @@ def multi_dot(arrays, *, precision=None):
         if i and arrays[i - 1].shape[-1] != a.shape[0]:
             raise ValueError(f"multi_dot: the last dimension of each array must match the first one of the next; got shapes "
                              f"{[x.shape for x in arrays]}")
-    sizes = [arrays[0].shape[0] if arrays[0].ndim == 2 else 1,
-             *[a.shape[0] for a in arrays[1:]],
-             arrays[-1].shape[-1] if arrays[-1].ndim == 2 else 1]
-    best: dict[tuple[int, int], tuple[float, int]] = {(i, i): (0, i) for i in range(n)}
-    for length in range(1, n):
-        for i in range(n - length):
-            j = i + length
-            best[i, j] = min((best[i, k][0] + best[k + 1, j][0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
-                             for k in range(i, j))
-
-    def product(i: int, j: int):
-        if i == j:
-            return arrays[i]
-        k = best[i, j][1]
-        return products.matmul(product(i, k), product(k + 1, j), precision=precision)
-    return product(0, n - 1)
+    letters = [chr(97 + i) for i in range(n + 1)]
+    names = ["".join(letters[i:i + 2]) for i in range(n)]
+    if arrays[0].ndim == 1:
+        names[0] = letters[1]
+    if arrays[-1].ndim == 1:
+        names[-1] = letters[n - 1]
+    ends = (letters[0] if arrays[0].ndim == 2 else "") + (letters[n] if arrays[-1].ndim == 2 else "")
+    return einsum(f"{','.join(names)}->{ends}", *arrays, optimize="optimal", precision=precision)

@@ -193,6 +193,8 @@ def matrix_power(a, n):
 def _matrix_power(a, *, n):
     if n == 0:
         return eye(a.dtype, a.shape)
+    if n == 3:                                              # the loop's a (a a) keeps XLA from fusing two products well
+        return _matmul(_matmul(a, a), a)
     power = None
     while n:
         if n & 1:

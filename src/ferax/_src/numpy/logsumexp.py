@@ -71,6 +71,11 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, where=Non
     References
     ----------
     ``scipy.special.logsumexp``
+
+    Examples
+    --------
+    >>> print(jnp.round(ferax.nn.logsumexp(jnp.array([1000.0, 1000.0])), 2))
+    1000.69
     """
     a = ensure_arraylike("logsumexp", a)
     where = check_where("logsumexp", where)

@@ -87,6 +87,12 @@ def reshape(a, shape, order="C", *, copy=None, out_sharding=None):
     References
     ----------
     ``numpy.reshape``
+
+    Examples
+    --------
+    >>> jnp.reshape(jnp.arange(6), (2, -1))
+    Array([[0, 1, 2],
+           [3, 4, 5]], dtype=int32)
     """
     if not isinstance(a, Array):
         a = ensure_arraylike("reshape", a)
@@ -119,6 +125,11 @@ def ravel(a, order="C", *, out_sharding=None):
     References
     ----------
     ``numpy.ravel``
+
+    Examples
+    --------
+    >>> jnp.ravel(jnp.arange(6).reshape(2, 3))
+    Array([0, 1, 2, 3, 4, 5], dtype=int32)
     """
     if order == "K":
         raise NotImplementedError("Ravel not implemented for order='K'.")
@@ -150,6 +161,12 @@ def resize(a, new_shape):
     References
     ----------
     ``numpy.resize``
+
+    Examples
+    --------
+    >>> jnp.resize(jnp.arange(3), (2, 4))
+    Array([[0, 1, 2, 0],
+           [1, 2, 0, 1]], dtype=int32)
     """
     a = ensure_arraylike("resize", a)
     shape = index_tuple(new_shape, "new_shape")
@@ -180,6 +197,13 @@ def transpose(a, axes=None):
     References
     ----------
     ``numpy.transpose``
+
+    Examples
+    --------
+    >>> jnp.transpose(jnp.arange(6).reshape(2, 3))
+    Array([[0, 3],
+           [1, 4],
+           [2, 5]], dtype=int32)
     """
     if not isinstance(a, Array):
         a = ensure_arraylike("transpose", a)
@@ -193,7 +217,13 @@ def transpose(a, axes=None):
 
 
 def permute_dims(a, /, axes):
-    """Permute the dimensions of an array: `transpose`, with ``axes`` required."""
+    """Permute the dimensions of an array: `transpose`, with ``axes`` required.
+
+    Examples
+    --------
+    >>> jnp.permute_dims(jnp.ones((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     return transpose(a, axes)
 
 
@@ -211,6 +241,11 @@ def matrix_transpose(x, /):
     References
     ----------
     ``numpy.matrix_transpose``
+
+    Examples
+    --------
+    >>> jnp.matrix_transpose(jnp.ones((2, 3, 4))).shape
+    (2, 4, 3)
     """
     x = ensure_arraylike("matrix_transpose", x)
     ndim = x.ndim
@@ -234,6 +269,11 @@ def swapaxes(a, axis1, axis2):
     References
     ----------
     ``numpy.swapaxes``
+
+    Examples
+    --------
+    >>> jnp.swapaxes(jnp.ones((2, 3, 4)), 0, -1).shape
+    (4, 3, 2)
     """
     a = a if isinstance(a, Array) else ensure_arraylike("swapaxes", a)
     order = list(range(a.ndim))
@@ -257,6 +297,11 @@ def moveaxis(a, source, destination):
     References
     ----------
     ``numpy.moveaxis``
+
+    Examples
+    --------
+    >>> jnp.moveaxis(jnp.ones((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
     """
     a = a if isinstance(a, Array) else ensure_arraylike("moveaxis", a)
     ndim = a.ndim
@@ -286,6 +331,11 @@ def rollaxis(a, axis, start=0):
     References
     ----------
     ``numpy.rollaxis``
+
+    Examples
+    --------
+    >>> jnp.rollaxis(jnp.ones((2, 3, 4)), 2).shape
+    (4, 2, 3)
     """
     a = ensure_arraylike("rollaxis", a)
     ndim = a.ndim
@@ -313,6 +363,11 @@ def expand_dims(a, axis):
     References
     ----------
     ``numpy.expand_dims``
+
+    Examples
+    --------
+    >>> jnp.expand_dims(jnp.arange(3), (0, 2)).shape
+    (1, 3, 1)
     """
     a = a if isinstance(a, Array) else ensure_arraylike("expand_dims", a)
     return broadcasting.expand_dims(a, index_tuple(axis))
@@ -337,6 +392,11 @@ def squeeze(a, axis=None):
     References
     ----------
     ``numpy.squeeze``
+
+    Examples
+    --------
+    >>> jnp.squeeze(jnp.ones((1, 3, 1)), axis=0).shape
+    (3, 1)
     """
     a = a if isinstance(a, Array) else ensure_arraylike("squeeze", a)
     if axis is None:
@@ -369,6 +429,11 @@ def atleast_1d(*arys):
     References
     ----------
     ``numpy.atleast_1d``
+
+    Examples
+    --------
+    >>> jnp.atleast_1d(3.0)
+    Array([3.], dtype=float32, weak_type=True)
     """
     return _at_least("atleast_1d", arys, lambda a: _lead(a, 1))
 
@@ -387,6 +452,11 @@ def atleast_2d(*arys):
     References
     ----------
     ``numpy.atleast_2d``
+
+    Examples
+    --------
+    >>> jnp.atleast_2d(jnp.arange(3))
+    Array([[0, 1, 2]], dtype=int32)
     """
     return _at_least("atleast_2d", arys, lambda a: _lead(a, 2))
 
@@ -408,6 +478,11 @@ def atleast_3d(*arys):
     References
     ----------
     ``numpy.atleast_3d``
+
+    Examples
+    --------
+    >>> jnp.atleast_3d(jnp.arange(3)).shape
+    (1, 3, 1)
     """
     return _at_least("atleast_3d", arys, lambda a: broadcasting.expand_dims(a, _TO_3D.get(a.ndim, ())))
 
@@ -432,6 +507,11 @@ def broadcast_shapes(*shapes):
     References
     ----------
     ``numpy.broadcast_shapes``
+
+    Examples
+    --------
+    >>> jnp.broadcast_shapes((2, 1), (3,))
+    (2, 3)
     """
     return broadcasting.broadcast_shapes(*[index_tuple(s, "shape") for s in shapes])
 
@@ -450,6 +530,11 @@ def broadcast_arrays(*args):
     References
     ----------
     ``numpy.broadcast_arrays``
+
+    Examples
+    --------
+    >>> [x.shape for x in jnp.broadcast_arrays(jnp.ones((2, 1)), jnp.arange(3))]
+    [(2, 3), (2, 3)]
     """
     check_arraylike("broadcast_arrays", *args)
     if not args:
@@ -477,6 +562,12 @@ def broadcast_to(array, shape, *, out_sharding=None):
     References
     ----------
     ``numpy.broadcast_to``
+
+    Examples
+    --------
+    >>> jnp.broadcast_to(jnp.arange(3), (2, 3))
+    Array([[0, 1, 2],
+           [0, 1, 2]], dtype=int32)
     """
     array = array if isinstance(array, Array) else ensure_arraylike("broadcast_to", array)
     return broadcasting.broadcast_to(array, index_tuple(shape, "shape"), out_sharding)
@@ -499,18 +590,38 @@ def flip(m, axis=None):
     References
     ----------
     ``numpy.flip``
+
+    Examples
+    --------
+    >>> jnp.flip(jnp.arange(6).reshape(2, 3), axis=1)
+    Array([[2, 1, 0],
+           [5, 4, 3]], dtype=int32)
     """
     m = ensure_arraylike("flip", m)
     return ops_shape.rev(m, normalize_axes(None if axis is None else index_tuple(axis), m.ndim))
 
 
 def fliplr(m):
-    """Reverse the columns: `flip` along axis 1."""
+    """Reverse the columns: `flip` along axis 1.
+
+    Examples
+    --------
+    >>> jnp.fliplr(jnp.arange(6).reshape(2, 3))
+    Array([[2, 1, 0],
+           [5, 4, 3]], dtype=int32)
+    """
     return flip(m, 1)
 
 
 def flipud(m):
-    """Reverse the rows: `flip` along axis 0."""
+    """Reverse the rows: `flip` along axis 0.
+
+    Examples
+    --------
+    >>> jnp.flipud(jnp.arange(6).reshape(2, 3))
+    Array([[3, 4, 5],
+           [0, 1, 2]], dtype=int32)
+    """
     return flip(m, 0)
 
 
@@ -542,6 +653,13 @@ def rot90(m, k=1, axes=(0, 1)):
     References
     ----------
     ``numpy.rot90``
+
+    Examples
+    --------
+    >>> jnp.rot90(jnp.arange(6).reshape(2, 3))
+    Array([[2, 5],
+           [1, 4],
+           [0, 3]], dtype=int32)
     """
     m = ensure_arraylike("rot90", m)
     if m.ndim < 2:
@@ -593,6 +711,11 @@ def roll(a, shift, axis=None):
     References
     ----------
     ``numpy.roll``
+
+    Examples
+    --------
+    >>> jnp.roll(jnp.arange(5), 2)
+    Array([3, 4, 0, 1, 2], dtype=int32)
     """
     a = ensure_arraylike("roll", a)
     if axis is None:
@@ -628,6 +751,11 @@ def astype(x, dtype, /, *, copy=False, device=None):
     References
     ----------
     ``numpy.astype``
+
+    Examples
+    --------
+    >>> jnp.astype(jnp.arange(3), float)
+    Array([0., 1., 2.], dtype=float32)
     """
     x = ensure_arraylike("astype", x)
     dtype = dtypes.default_float_dtype() if dtype is None else dtypes.check_user_dtype(dtype, "astype")
@@ -640,7 +768,13 @@ def astype(x, dtype, /, *, copy=False, device=None):
 
 
 def ndim(a):
-    """The number of dimensions of an array-like."""
+    """The number of dimensions of an array-like.
+
+    Examples
+    --------
+    >>> jnp.ndim(jnp.ones((2, 3)))
+    2
+    """
     if hasattr(a, "ndim"):
         return a.ndim
     check_arraylike("ndim", a)
@@ -648,7 +782,13 @@ def ndim(a):
 
 
 def shape(a):
-    """The shape of an array-like."""
+    """The shape of an array-like.
+
+    Examples
+    --------
+    >>> jnp.shape(jnp.ones((2, 3)))
+    (2, 3)
+    """
     if hasattr(a, "shape"):
         return a.shape
     check_arraylike("shape", a)
@@ -656,6 +796,12 @@ def shape(a):
 
 
 def size(a, axis=None):
-    """The number of elements of an array-like, in all or along some axes."""
+    """The number of elements of an array-like, in all or along some axes.
+
+    Examples
+    --------
+    >>> jnp.size(jnp.ones((2, 3)), axis=1)
+    3
+    """
     sizes = shape(a)
     return math.prod([sizes[i] for i in normalize_axes(axis, len(sizes))])

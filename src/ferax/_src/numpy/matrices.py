@@ -51,6 +51,12 @@ def eye(N, M=None, k=0, dtype=None, *, device=None):
     k : which diagonal; 0 is the main one, positive ones are above it. It may be a traced integer
     dtype : dtype-like, by default the default float dtype
     device : Device or Sharding
+
+    Examples
+    --------
+    >>> jnp.eye(2, 3, k=1)
+    Array([[0., 1., 0.],
+           [0., 0., 1.]], dtype=float32)
     """
     dtype = dtypes.check_user_dtype(float if dtype is None else dtype, "eye")
     n = _size(N, "N")
@@ -77,7 +83,14 @@ def _eye(k, *, n, m, dtype):
 
 
 def identity(n, dtype=None):
-    """The identity matrix of n rows; see `eye`."""
+    """The identity matrix of n rows; see `eye`.
+
+    Examples
+    --------
+    >>> jnp.identity(2)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
     return eye(n, dtype=dtype)
 
 
@@ -95,6 +108,12 @@ def tri(N, M=None, k=0, dtype=None):
     N, M : number of rows and of columns, by default as many
     k : which diagonal; 0 is the main one, positive ones are above it
     dtype : dtype-like, by default float32
+
+    Examples
+    --------
+    >>> jnp.tri(2, 3)
+    Array([[1., 0., 0.],
+           [1., 1., 0.]], dtype=float32)
     """
     dtype = dtypes.check_user_dtype(np.float32 if dtype is None else dtype, "tri")
     n = _size(N, "N")
@@ -129,13 +148,27 @@ def tril(m, k=0):
     ----------
     m : array, shape (..., n, m)
     k : which diagonal; 0 is the main one, positive ones are above it
+
+    Examples
+    --------
+    >>> jnp.tril(jnp.ones((2, 3), int), 1)
+    Array([[1, 1, 0],
+           [1, 1, 1]], dtype=int32)
     """
     util.check_arraylike("tril", m)
     return _triangle(util.operand(m), k=_diagonal_number(k, "k"), lower=True)
 
 
 def triu(m, k=0):
-    """The upper triangle of matrices: elements below the k-th diagonal become zero; see `tril`."""
+    """The upper triangle of matrices: elements below the k-th diagonal become zero; see `tril`.
+
+    Examples
+    --------
+    >>> jnp.triu(jnp.ones((3, 3), int))
+    Array([[1, 1, 1],
+           [0, 1, 1],
+           [0, 0, 1]], dtype=int32)
+    """
     util.check_arraylike("triu", m)
     return _triangle(util.operand(m), k=_diagonal_number(k, "k"), lower=False)
 
@@ -154,6 +187,11 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
     Returns
     -------
     Array without those dimensions, and with the diagonals along a new last one
+
+    Examples
+    --------
+    >>> jnp.diagonal(jnp.arange(6).reshape(2, 3))
+    Array([0, 4], dtype=int32)
     """
     util.check_arraylike("diagonal", a)
     offset, axis1, axis2 = [as_static_int(v, name) for v, name in ((offset, "offset"), (axis1, "axis1"), (axis2, "axis2"))]
@@ -173,8 +211,9 @@ def _diagonal(a, *, offset, axis1, axis2):
     size = max(0, min(n + min(offset, 0), m - max(offset, 0)))
     a = move_axis(a, axis1, nd - 1)
     a = move_axis(a, axis2 - (axis2 > axis1), nd - 1)       # (..., axis1, axis2)
-    steps = np.arange(size, dtype=np.int32)
-    i, j = (steps, steps + offset) if offset >= 0 else (steps - offset, steps)
+    steps = iota(np.dtype(np.int32), size)
+    shifted = add(steps, np.int32(abs(offset))) if offset else steps
+    i, j = (steps, shifted) if offset >= 0 else (shifted, steps)
     return take_index(a, (Ellipsis, i, j), unique_indices=True, indices_are_sorted=True)
 
 
@@ -185,6 +224,12 @@ def diag(v, k=0):
     ----------
     v : array of one or two dimensions
     k : which diagonal; 0 is the main one, positive ones are above it
+
+    Examples
+    --------
+    >>> jnp.diag(jnp.array([1, 2]))
+    Array([[1, 0],
+           [0, 2]], dtype=int32)
     """
     util.check_arraylike("diag", v)
     v = util.as_array(util.operand(v))
@@ -207,7 +252,15 @@ def _with_diagonal(v, *, k):
 
 
 def diagflat(v, k=0):
-    """A matrix with the elements of an array, flattened, on a diagonal; see `diag`."""
+    """A matrix with the elements of an array, flattened, on a diagonal; see `diag`.
+
+    Examples
+    --------
+    >>> jnp.diagflat(jnp.array([[1, 2]]), 1)
+    Array([[0, 1, 0],
+           [0, 0, 2],
+           [0, 0, 0]], dtype=int32)
+    """
     util.check_arraylike("diagflat", v)
     v = util.as_array(util.operand(v))
     return _with_diagonal(reshape(v, (v.size,)), k=operator.index(k))
@@ -222,6 +275,12 @@ def fill_diagonal(a, val, wrap=False, *, inplace=True):
     val : number, or array of values, repeated as needed
     wrap : not supported
     inplace : must be False: arrays cannot be written to
+
+    Examples
+    --------
+    >>> jnp.fill_diagonal(jnp.zeros((2, 2)), jnp.array([3, 4]), inplace=False)
+    Array([[3., 0.],
+           [0., 4.]], dtype=float32)
     """
     if inplace:
         raise NotImplementedError("JAX arrays are immutable, must use inplace=False")
@@ -252,7 +311,13 @@ def _fill_diagonal(a, val):
 # --- positions ----------------------------------------------------------------------------------
 
 def diag_indices(n, ndim=2):
-    """The index of the main diagonal of an array of ``ndim`` dimensions of size n."""
+    """The index of the main diagonal of an array of ``ndim`` dimensions of size n.
+
+    Examples
+    --------
+    >>> jnp.diag_indices(2)
+    (Array([0, 1], dtype=int32), Array([0, 1], dtype=int32))
+    """
     n, ndim = as_static_int(n, "n"), as_static_int(ndim, "ndim")
     if n < 0:
         raise ValueError(f"n argument to diag_indices must be nonnegative, got {n}")
@@ -262,7 +327,13 @@ def diag_indices(n, ndim=2):
 
 
 def diag_indices_from(arr):
-    """The index of the main diagonal of an array; see `diag_indices`."""
+    """The index of the main diagonal of an array; see `diag_indices`.
+
+    Examples
+    --------
+    >>> jnp.diag_indices_from(jnp.ones((2, 2)))
+    (Array([0, 1], dtype=int32), Array([0, 1], dtype=int32))
+    """
     util.check_arraylike("diag_indices_from", arr)
     shape = util.shape_of(util.operand(arr))
     if len(shape) < 2:
@@ -280,12 +351,24 @@ def _triangle_positions(n, k, m, find):
 
 
 def tril_indices(n, k=0, m=None):
-    """The positions of the elements on the k-th diagonal and below, of a matrix of n rows and m columns."""
+    """The positions of the elements on the k-th diagonal and below, of a matrix of n rows and m columns.
+
+    Examples
+    --------
+    >>> jnp.tril_indices(2)
+    (Array([0, 1, 1], dtype=int32), Array([0, 0, 1], dtype=int32))
+    """
     return _triangle_positions(n, k, m, np.tril_indices)
 
 
 def triu_indices(n, k=0, m=None):
-    """The positions of the elements on the k-th diagonal and above, of a matrix of n rows and m columns."""
+    """The positions of the elements on the k-th diagonal and above, of a matrix of n rows and m columns.
+
+    Examples
+    --------
+    >>> jnp.triu_indices(2)
+    (Array([0, 0, 1], dtype=int32), Array([0, 1, 1], dtype=int32))
+    """
     return _triangle_positions(n, k, m, np.triu_indices)
 
 
@@ -298,13 +381,25 @@ def _matrix_shape(name: str, arr):
 
 
 def tril_indices_from(arr, k=0):
-    """`tril_indices` for the shape of a matrix."""
+    """`tril_indices` for the shape of a matrix.
+
+    Examples
+    --------
+    >>> jnp.tril_indices_from(jnp.ones((2, 2)))
+    (Array([0, 1, 1], dtype=int32), Array([0, 0, 1], dtype=int32))
+    """
     n, m = _matrix_shape("tril_indices_from", arr)
     return tril_indices(n, k, m)
 
 
 def triu_indices_from(arr, k=0):
-    """`triu_indices` for the shape of a matrix."""
+    """`triu_indices` for the shape of a matrix.
+
+    Examples
+    --------
+    >>> jnp.triu_indices_from(jnp.ones((2, 2)))
+    (Array([0, 0, 1], dtype=int32), Array([0, 1, 1], dtype=int32))
+    """
     n, m = _matrix_shape("triu_indices_from", arr)
     return triu_indices(n, k, m)
 
@@ -318,5 +413,10 @@ def mask_indices(n, mask_func, k=0, *, size=None):
     mask_func : function of a matrix and ``k``
     k : int, given to the function
     size : as for `nonzero`
+
+    Examples
+    --------
+    >>> jnp.mask_indices(2, jnp.triu)
+    (Array([0, 0, 1], dtype=int32), Array([0, 1, 1], dtype=int32))
     """
     return nonzero(mask_func(ones((n, n)), k), size=size)

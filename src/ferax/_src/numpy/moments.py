@@ -13,6 +13,7 @@ from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.shape import reshape
 from ferax._src.ops.zeros import full
 from ferax._src.types import dtypes
+from ferax._src.types.symbolic_dims import is_symbolic_dim
 
 
 def average(a, axis=None, weights=None, returned=False, keepdims=False):
@@ -33,6 +34,11 @@ def average(a, axis=None, weights=None, returned=False, keepdims=False):
     References
     ----------
     ``numpy.average``
+
+    Examples
+    --------
+    >>> jnp.average(jnp.array([1., 2., 4.]), weights=jnp.array([1, 1, 2]))
+    Array(2.75, dtype=float32)
     """
     if weights is None:
         (a,) = promote_dtypes_inexact(ensure_arraylike("average", a))
@@ -43,7 +49,8 @@ def average(a, axis=None, weights=None, returned=False, keepdims=False):
         axes = axes_of(axis, a.ndim)
         if a.shape != weights.shape:
             if axis is None:
-                raise ValueError("Axis must be specified when shapes of a and weights differ.")
+                raise ValueError("Axis must be specified when shapes of a and weights differ; got shapes "
+                                 f"{a.shape} and {weights.shape}.")
             if weights.shape != tuple([a.shape[i] for i in axes]):
                 raise ValueError("Shape of weights must be consistent with shape of a along specified axis: got weights of "
                                  f"shape {weights.shape} for a of shape {a.shape} along {axis}.")
@@ -106,6 +113,8 @@ def _var_of(a, where, given_mean, correction, how, root):
         c = static_correction if correction is None else convert(correction, compute)
         if type(n) is int:
             n = compute.type(n)
+        elif is_symbolic_dim(n):
+            n = convert(n, compute)
         n = elementwise.sub(n, c)
         out = elementwise.div(total, n)
         out = choose(compare.gt(n, const(n, 0)), out, np.nan)
@@ -127,7 +136,7 @@ def _variance(name, a, axis, dtype, out, ddof, keepdims, where, mean, correction
     if root and dtype is not None and dtypes.kind_of(dtypes.check_user_dtype(dtype, name)) not in "fc":
         raise ValueError(f"dtype argument to jnp.{name} must be inexact; got {dtype}")
     compute, result = var_dtypes(name, a.dtype, dtype)
-    where = check_where(name, where)
+    where = check_where(name, where, a.shape, within=True)
     if mean is not None:
         mean = ensure_arraylike(name, mean)
     static = type(correction) in (int, float)
@@ -158,6 +167,11 @@ def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=Non
     References
     ----------
     ``numpy.var``
+
+    Examples
+    --------
+    >>> jnp.var(jnp.array([1., 2., 3.]), ddof=1)
+    Array(1., dtype=float32)
     """
     return _variance("var", a, axis, dtype, out, ddof, keepdims, where, mean, correction, False)
 
@@ -176,5 +190,10 @@ def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=Non
     References
     ----------
     ``numpy.std``
+
+    Examples
+    --------
+    >>> jnp.std(jnp.array([1., 5.]))
+    Array(2., dtype=float32)
     """
     return _variance("std", a, axis, dtype, out, ddof, keepdims, where, mean, correction, True)

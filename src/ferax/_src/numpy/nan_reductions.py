@@ -44,7 +44,7 @@ def _nan_reduce(a, where, initial, *, kind, axes, dtype, keepdims):
 def _nan_reduction(name: str, kind: str, a, axis, dtype, out, keepdims, initial, where):
     reject_out(name, out)
     a = ensure_arraylike(name, a)
-    where = check_where(name, where)
+    where = check_where(name, where, a.shape)
     if dtype is not None:
         dtype = dtypes.check_user_dtype(dtype, name)
     if is_inexact(a):
@@ -69,6 +69,11 @@ def nansum(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, whe
     References
     ----------
     ``numpy.nansum``
+
+    Examples
+    --------
+    >>> jnp.nansum(jnp.array([1., jnp.nan, 3.]))
+    Array(4., dtype=float32)
     """
     return _nan_reduction("nansum", "sum", a, axis, dtype, out, keepdims, initial, where)
 
@@ -87,6 +92,11 @@ def nanprod(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, wh
     References
     ----------
     ``numpy.nanprod``
+
+    Examples
+    --------
+    >>> jnp.nanprod(jnp.array([2., jnp.nan, 3.]))
+    Array(6., dtype=float32)
     """
     return _nan_reduction("nanprod", "prod", a, axis, dtype, out, keepdims, initial, where)
 
@@ -105,6 +115,11 @@ def nanmax(a, axis=None, out=None, keepdims=False, initial=None, where=None):
     References
     ----------
     ``numpy.nanmax``
+
+    Examples
+    --------
+    >>> jnp.nanmax(jnp.array([1., jnp.nan, 3.]))
+    Array(3., dtype=float32)
     """
     return _nan_reduction("nanmax", "max", a, axis, None, out, keepdims, initial, where)
 
@@ -123,6 +138,11 @@ def nanmin(a, axis=None, out=None, keepdims=False, initial=None, where=None):
     References
     ----------
     ``numpy.nanmin``
+
+    Examples
+    --------
+    >>> jnp.nanmin(jnp.array([1., jnp.nan, 3.]))
+    Array(1., dtype=float32)
     """
     return _nan_reduction("nanmin", "min", a, axis, None, out, keepdims, initial, where)
 
@@ -149,10 +169,15 @@ def nanmean(a, axis=None, dtype=None, out=None, keepdims=False, where=None):
     References
     ----------
     ``numpy.nanmean``
+
+    Examples
+    --------
+    >>> jnp.nanmean(jnp.array([1., jnp.nan, 3.]))
+    Array(2., dtype=float32)
     """
     reject_out("nanmean", out)
     a = ensure_arraylike("nanmean", a)
-    where = check_where("nanmean", where)
+    where = check_where("nanmean", where, a.shape)
     if not is_inexact(a):
         return reductions.mean(a, axis, dtype, None, keepdims, where=where)
     dtype = a.dtype if dtype is None else dtypes.check_user_dtype(dtype, "nanmean")
@@ -187,7 +212,7 @@ def _nanvar(a, where, given_mean, ddof, *, axes, compute, result, keepdims, root
 def _nan_variance(name, a, axis, dtype, out, ddof, keepdims, where, mean, root):
     reject_out(name, out)
     a = ensure_arraylike(name, a)
-    where = check_where(name, where)
+    where = check_where(name, where, a.shape)
     compute, result = var_dtypes(name, a.dtype, dtype)
     if mean is not None:
         mean = ensure_arraylike(name, mean)
@@ -209,6 +234,11 @@ def nanvar(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=Non
     References
     ----------
     ``numpy.nanvar``
+
+    Examples
+    --------
+    >>> jnp.nanvar(jnp.array([1., jnp.nan, 3.]))
+    Array(1., dtype=float32)
     """
     return _nan_variance("nanvar", a, axis, dtype, out, ddof, keepdims, where, mean, False)
 
@@ -227,5 +257,10 @@ def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=Non
     References
     ----------
     ``numpy.nanstd``
+
+    Examples
+    --------
+    >>> jnp.nanstd(jnp.array([1., jnp.nan, 3.]))
+    Array(1., dtype=float32)
     """
     return _nan_variance("nanstd", a, axis, dtype, out, ddof, keepdims, where, mean, True)

@@ -61,6 +61,11 @@ def packbits(a, axis=None, bitorder="big"):
     References
     ----------
     ``numpy.packbits``
+
+    Examples
+    --------
+    >>> jnp.packbits(jnp.array([1, 0, 0, 0, 0, 0, 1, 1]))
+    Array([131], dtype=uint8)
     """
     a = ensure_arraylike("packbits", a)
     if dtypes.kind_of(a.dtype) not in "biu":
@@ -110,6 +115,11 @@ def unpackbits(a, axis=None, count=None, bitorder="big"):
     References
     ----------
     ``numpy.unpackbits``
+
+    Examples
+    --------
+    >>> jnp.unpackbits(jnp.array([131], jnp.uint8))
+    Array([1, 0, 0, 0, 0, 0, 1, 1], dtype=uint8)
     """
     a = ensure_arraylike("unpackbits", a)
     if a.dtype != np.uint8:

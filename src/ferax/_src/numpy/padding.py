@@ -55,6 +55,7 @@ def _replaced(shape, axis: int, size: int) -> tuple[int, ...]:
 
 def _runs(indices) -> list[tuple[int, int, int]]:
     """Indices as runs (first, step, length) of step 1, -1 or 0."""
+    # A run that reaches a turning point leaves it to the next one, so that the array itself stays whole.
     runs: list[tuple[int, int, int]] = []
     i = 0
     while i < len(indices):
@@ -63,6 +64,8 @@ def _runs(indices) -> list[tuple[int, int, int]]:
         n = 1
         while i + n < len(indices) and indices[i + n] - indices[i + n - 1] == step:
             n += 1
+        if n > 1 and step < 1 and i + n < len(indices) and indices[i + n] - indices[i + n - 1] == 1:
+            n -= 1
         runs.append((int(indices[i]), step, n))
         i += n
     return runs
@@ -212,6 +215,13 @@ def pad(array, pad_width, mode="constant", **kwargs):
     References
     ----------
     ``numpy.pad``
+
+    Examples
+    --------
+    >>> jnp.pad(jnp.arange(3), (1, 2), constant_values=9)
+    Array([9, 0, 1, 2, 9, 9], dtype=int32)
+    >>> jnp.pad(jnp.arange(4), 2, "reflect")
+    Array([2, 1, 0, 1, 2, 3, 2, 1], dtype=int32)
     """
     a = ensure_arraylike("pad", array)
     widths = _pairs(pad_width, a.ndim, "pad_width")

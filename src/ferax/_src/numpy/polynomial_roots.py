@@ -61,6 +61,11 @@ def polymul(a1, a2, *, trim_leading_zeros=False):
     References
     ----------
     ``numpy.polymul``
+
+    Examples
+    --------
+    >>> jnp.polymul(jnp.array([1, 2]), jnp.array([1, -2]))
+    Array([ 1.,  0., -4.], dtype=float32)
     """
     a1, a2 = _two("polymul", a1, a2, "a1", "a2", trim_leading_zeros)
     a1, a2 = [a if a.size else full((1,), 0, a.dtype) for a in (a1, a2)]
@@ -100,6 +105,11 @@ def polydiv(u, v, *, trim_leading_zeros=False):
     References
     ----------
     ``numpy.polydiv``
+
+    Examples
+    --------
+    >>> jnp.polydiv(jnp.array([1., 0., -3.]), jnp.array([1., -2.]))
+    (Array([1., 2.], dtype=float32), Array([0., 0., 1.], dtype=float32))
     """
     u, v = _two("polydiv", u, v, "u", "v", False)
     if not v.size:
@@ -122,7 +132,7 @@ def _all_roots(p):
     """As many roots as there are coefficients less one; nan, at the end, for each leading zero."""
     n = p.shape[0]
     nonzero = convert(eq(p, const(p, 0)), np.dtype(np.int32))
-    leading = jnp_sum(cumprod(nonzero))
+    leading = jnp_sum(cumprod(nonzero), dtype=np.dtype(np.int32))
     places = iota(np.dtype(np.int32), n)
     moved = add(places, broadcast_in_dim(leading, (n,), ()))
     inside = lt(moved, np.int32(n))
@@ -151,6 +161,11 @@ def roots(p, *, strip_zeros=True):
     References
     ----------
     ``numpy.roots``. Horn and Johnson, Matrix Analysis, section 3.3.
+
+    Examples
+    --------
+    >>> jnp.roots(jnp.array([1., -3., 0.]))
+    Array([3.+0.j, 0.+0.j], dtype=complex64)
     """
     p = as_array(promote_dtypes_inexact(ensure_arraylike("roots", p))[0])
     if p.ndim != 1:
@@ -187,6 +202,11 @@ def poly(seq_of_zeros):
     References
     ----------
     ``numpy.poly``
+
+    Examples
+    --------
+    >>> jnp.poly(jnp.array([1, 2]))
+    Array([ 1., -3.,  2.], dtype=float32)
     """
     zeros = as_array(promote_dtypes_inexact(ensure_arraylike("poly", seq_of_zeros))[0])
     if zeros.ndim == 2 and zeros.shape[0] == zeros.shape[1] and zeros.size:
@@ -238,6 +258,11 @@ def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     References
     ----------
     ``numpy.polyfit``
+
+    Examples
+    --------
+    >>> jnp.polyfit(jnp.array([0., 1., 2.]), jnp.array([1., 3., 5.]), 1).round(4)
+    Array([2., 1.], dtype=float32)
     """
     arrays = [as_array(a) for a in promote_dtypes_inexact(*ensure_arraylike("polyfit", x, y, *([] if w is None else [w])))]
     x, y, *weights = arrays

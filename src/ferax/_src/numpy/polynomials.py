@@ -63,6 +63,11 @@ def polyadd(a1, a2):
     References
     ----------
     ``numpy.polyadd``
+
+    Examples
+    --------
+    >>> jnp.polyadd(jnp.array([1, 2]), jnp.array([1, 0, 0]))
+    Array([1, 1, 2], dtype=int32)
     """
     return _sum(*_two_polynomials("polyadd", a1, a2))
 
@@ -81,6 +86,11 @@ def polysub(a1, a2):
     References
     ----------
     ``numpy.polysub``
+
+    Examples
+    --------
+    >>> jnp.polysub(jnp.array([1, 2]), jnp.array([1, 0, 0]))
+    Array([-1,  1,  2], dtype=int32)
     """
     a1, a2 = _two_polynomials("polysub", a1, a2)
     return _sum(a1, neg(a2))
@@ -117,6 +127,11 @@ def polyder(p, m=1):
     References
     ----------
     ``numpy.polyder``
+
+    Examples
+    --------
+    >>> jnp.polyder(jnp.array([1, -3, 2]))
+    Array([ 2., -3.], dtype=float32)
     """
     p = ensure_arraylike("polyder", p)
     check_coefficients("polyder", p)
@@ -150,6 +165,11 @@ def polyint(p, m=1, k=None):
     References
     ----------
     ``numpy.polyint``
+
+    Examples
+    --------
+    >>> jnp.polyint(jnp.array([2, -3]), k=2)
+    Array([ 1., -3.,  2.], dtype=float32)
     """
     m = _order(m, "polyint")
     p, k = ensure_arraylike("polyint", p, 0 if k is None else k)
@@ -189,6 +209,11 @@ def polyval(p, x, *, unroll=16):
     References
     ----------
     ``numpy.polyval``
+
+    Examples
+    --------
+    >>> jnp.polyval(jnp.array([1, -3, 2]), jnp.array([0, 1, 3]))
+    Array([2, 0, 2], dtype=int32)
     """
     p, x = ensure_arraylike("polyval", p, x)
     if p.ndim == 0:
@@ -223,6 +248,12 @@ def vander(x, N=None, increasing=False):
     References
     ----------
     ``numpy.vander``
+
+    Examples
+    --------
+    >>> jnp.vander(jnp.array([2, 3]), 3)
+    Array([[4, 2, 1],
+    [9, 3, 1]], dtype=int32)
     """
     x = ensure_arraylike("vander", x)
     if x.ndim != 1:

@@ -33,6 +33,15 @@ def power(x1, x2, /):
     Returns
     -------
     Array of the dtype that they promote to
+
+    Raises
+    ------
+    TypeError : for integers to the power of a negative int; for what is neither array nor number.
+
+    Examples
+    --------
+    >>> jnp.power(jnp.array([1, 2, 3]), 2)
+    Array([1, 4, 9], dtype=int32)
     """
     kind = type(x2)
     if kind is int:
@@ -93,7 +102,7 @@ def hypot(x1, x2):
     if util.dtype_kind(x1) == "c":
         raise ValueError("jnp.hypot is not well defined for complex-valued inputs. Take their magnitudes first, with abs(x).")
     x1, x2 = util.broadcast_all("hypot", ops.abs(x1), ops.abs(x2))
-    inf, zero, one = (util.strong(x1, v) for v in (float("inf"), 0, 1))
+    inf, zero, one = (util.literal(x1, v) for v in (float("inf"), 0, 1))
     infinite = bitwise_or(eq(x1, inf), eq(x2, inf))
     big, small = ops.max(x1, x2), ops.min(x1, x2)
     none = eq(big, zero)

@@ -31,6 +31,7 @@ from ferax._src.ops.sort import sort, sort_key_val
 from ferax._src.ops.static import normalize_axes
 from ferax._src.ops.zeros import full
 from ferax._src.types import dtypes
+from ferax._src.types.symbolic_dims import is_symbolic_dim
 
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
 _int32 = np.dtype(np.int32)
@@ -65,7 +66,7 @@ def _by_position(rows, q, method: str, missing):
     rows = sort(rows, dimension=last)
     dtype = q.dtype
     if missing is None:
-        top = np.asarray(n - 1, dtype)[()]
+        top = convert(n - 1, dtype) if is_symbolic_dim(n) else np.asarray(n - 1, dtype)[()]
         q = mul(q, top)
     else:
         count = reductions.sum(bitwise_not(missing), -1, dtype=dtype)
@@ -188,6 +189,11 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
     References
     ----------
     ``numpy.quantile``
+
+    Examples
+    --------
+    >>> jnp.quantile(jnp.arange(5.), jnp.array([0.25, 0.6]))
+    Array([1. , 2.4], dtype=float32)
     """
     return _checked("quantile", a, q, axis, out, overwrite_input, method, keepdims, weights, False)
 
@@ -206,6 +212,11 @@ def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear
     References
     ----------
     ``numpy.nanquantile``
+
+    Examples
+    --------
+    >>> jnp.nanquantile(jnp.array([1., jnp.nan, 3.]), 0.25)
+    Array(1.5, dtype=float32)
     """
     return _checked("nanquantile", a, q, axis, out, overwrite_input, method, keepdims, weights, True)
 
@@ -226,6 +237,11 @@ def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear"
     References
     ----------
     ``numpy.percentile``
+
+    Examples
+    --------
+    >>> jnp.percentile(jnp.arange(5.), 25, method="lower")
+    Array(1., dtype=float32)
     """
     return _checked("percentile", a, q, axis, out, overwrite_input, method, keepdims, weights, False, 100)
 
@@ -244,6 +260,11 @@ def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="line
     References
     ----------
     ``numpy.nanpercentile``
+
+    Examples
+    --------
+    >>> jnp.nanpercentile(jnp.array([1., jnp.nan, 3.]), 50)
+    Array(2., dtype=float32)
     """
     return _checked("nanpercentile", a, q, axis, out, overwrite_input, method, keepdims, weights, True, 100)
 
@@ -262,6 +283,11 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     References
     ----------
     ``numpy.median``
+
+    Examples
+    --------
+    >>> jnp.median(jnp.array([4, 1, 3, 2]))
+    Array(2.5, dtype=float32)
     """
     return _checked("median", a, 0.5, axis, out, overwrite_input, "midpoint", keepdims, None, False)
 
@@ -280,5 +306,10 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     References
     ----------
     ``numpy.nanmedian``
+
+    Examples
+    --------
+    >>> jnp.nanmedian(jnp.array([1., jnp.nan, 3., 4.]))
+    Array(3., dtype=float32)
     """
     return _checked("nanmedian", a, 0.5, axis, out, overwrite_input, "midpoint", keepdims, None, True)

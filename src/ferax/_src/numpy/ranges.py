@@ -25,6 +25,7 @@ from ferax._src.runtime import transfer
 from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Tracer
 from ferax._src.types import dtypes
+from ferax._src.types.symbolic_dims import has_symbolic, is_symbolic_dim, maximum
 from ferax._src.util import errors
 
 
@@ -32,7 +33,7 @@ from ferax._src.util import errors
 
 def _static_scalar(value, name: str):
     """A bound of `arange` as a number that is known now."""
-    if value is None or type(value) in (int, float):
+    if value is None or type(value) in (int, float) or is_symbolic_dim(value):
         return value
     if isinstance(value, Tracer):
         concrete = value.concrete_value()
@@ -58,6 +59,11 @@ def arange(start, stop=None, step=None, dtype=None, *, device=None, out_sharding
     Returns
     -------
     Array of one dimension
+
+    Examples
+    --------
+    >>> jnp.arange(2, 10, 3)
+    Array([2, 5, 8], dtype=int32)
     """
     if dtype is not None:
         dtype = dtypes.check_user_dtype(dtype, "arange")
@@ -72,8 +78,11 @@ def arange(start, stop=None, step=None, dtype=None, *, device=None, out_sharding
         start, stop = 0, start
     if step is not None and step == 0:
         raise ZeroDivisionError("arange: step must not be 0")
-    length = (stop - start) / step if step is not None else stop - start
-    made = _progression(start, step, max(0, math.ceil(length)), dtype)
+    if has_symbolic((start, stop, step)):
+        size = maximum(-((start - stop) // (1 if step is None else step)), 0)
+    else:
+        size = max(0, math.ceil((stop - start) / step if step is not None else stop - start))
+    made = _progression(start, step, size, dtype)
     if device is None and out_sharding is None:
         return made
     return put(made, sharding_for(device, out_sharding, "jnp.arange"))
@@ -81,7 +90,7 @@ def arange(start, stop=None, step=None, dtype=None, *, device=None, out_sharding
 
 def _progression(start, step, size: int, dtype):
     """``start + step * [0, 1, ...]``, computed at once on the host where that is quickest."""
-    if dtype.kind in "iuf" and made_on_host(size) and dtype.itemsize >= 4:
+    if dtype.kind in "iuf" and not has_symbolic((start, step, size)) and made_on_host(size) and dtype.itemsize >= 4:
         values = np.arange(size, dtype=dtype)
         if step is not None:
             values = values * _wrapped(step, dtype)
@@ -93,7 +102,7 @@ def _progression(start, step, size: int, dtype):
     if step is not None:
         values = ops.mul(values, util.cast(step, working))
     if start:
-        values = ops.add(values, util.cast(start, working))
+        values = ops.add(values, convert(start, working) if is_symbolic_dim(start) else util.cast(start, working))
     return convert(values, dtype)
 
 
@@ -111,6 +120,8 @@ def _static_index(value, what: str) -> int:
     try:
         return operator.index(value)
     except TypeError:
+        if is_symbolic_dim(value):
+            return value
         raise TypeError(f"{what} must be an integer, got {value!r}") from None
 
 
@@ -130,6 +141,11 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     Returns
     -------
     Array, or the pair (Array, step)
+
+    Examples
+    --------
+    >>> jnp.linspace(0, 1, 5)
+    Array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
     num = _static_index(num, "'num' argument of jnp.linspace")
     axis = _static_index(axis, "'axis' argument of jnp.linspace")
@@ -174,7 +190,7 @@ def _linspace(start, stop, *, num, endpoint, dtype, axis):
         if endpoint:
             out = concatenate([out, along(stop, 1)], axis)
     elif num == 1:
-        difference = full(shape, math.nan, working) if endpoint else ops.sub(stop, start)
+        difference = full((), math.nan, working) if endpoint else ops.sub(stop, start)
         out = along(start, 1)
     else:
         difference = full((), math.nan, working)
@@ -195,6 +211,11 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
     Parameters
     ----------
     base : number or array
+
+    Examples
+    --------
+    >>> jnp.logspace(0, 3, 4, base=2)
+    Array([1., 2., 4., 8.], dtype=float32)
     """
     num = _static_index(num, "'num' argument of jnp.logspace")
     axis = _static_index(axis, "'axis' argument of jnp.logspace")
@@ -211,7 +232,13 @@ def _logspace(start, stop, base, *, num, endpoint, dtype, axis):
 
 
 def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
-    """Numbers with equal ratios, from ``start`` to ``stop``; see `linspace`."""
+    """Numbers with equal ratios, from ``start`` to ``stop``; see `linspace`.
+
+    Examples
+    --------
+    >>> jnp.geomspace(1, 8, 4).round(3)
+    Array([1., 2., 4., 8.], dtype=float32)
+    """
     num = _static_index(num, "'num' argument of jnp.geomspace")
     axis = _static_index(axis, "'axis' argument of jnp.geomspace")
     util.check_arraylike("geomspace", start, stop)
@@ -247,6 +274,13 @@ def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
     Returns
     -------
     list of Arrays
+
+    Examples
+    --------
+    >>> x, y = jnp.meshgrid(jnp.arange(3), jnp.arange(2))
+    >>> y
+    Array([[0, 0, 0],
+           [1, 1, 1]], dtype=int32)
     """
     util.check_arraylike("meshgrid", *xi)
     args = [util.as_array(util.operand(x)) for x in xi]
@@ -284,6 +318,13 @@ def indices(dimensions, dtype=None, sparse=False):
     Returns
     -------
     Array, shape ``(len(dimensions), *dimensions)``, or a tuple
+
+    Examples
+    --------
+    >>> rows, columns = jnp.indices((2, 3))
+    >>> columns
+    Array([[0, 1, 2],
+           [0, 1, 2]], dtype=int32)
     """
     dtype = dtypes.check_user_dtype(int if dtype is None else dtype, "indices")
     shape = shape_argument(tuple(dimensions), "dimensions")
@@ -311,6 +352,12 @@ def ix_(*args):
     Returns
     -------
     tuple of Arrays that broadcast against each other
+
+    Examples
+    --------
+    >>> jnp.arange(6).reshape(2, 3)[jnp.ix_(jnp.array([0, 1]), jnp.array([2, 0]))]
+    Array([[2, 0],
+           [5, 3]], dtype=int32)
     """
     util.check_arraylike("ix", *args)
     out = []
@@ -339,6 +386,12 @@ def fromfunction(function, shape, *, dtype=float, **kwargs):
     Returns
     -------
     Array of that shape, or what the function answers with leading dimensions of that shape
+
+    Examples
+    --------
+    >>> jnp.fromfunction(lambda i, j: 10 * i + j, (2, 3), dtype=int)
+    Array([[ 0,  1,  2],
+           [10, 11, 12]], dtype=int32)
     """
     shape = shape_argument(shape)
     for i in range(len(shape)):
@@ -350,7 +403,17 @@ def fromfunction(function, shape, *, dtype=float, **kwargs):
 # --- index expressions --------------------------------------------------------------------------
 
 class _Grid:
-    """``mgrid`` and ``ogrid``: index with slices; an imaginary step is a number of points, both ends included."""
+    """``mgrid`` and ``ogrid``: index with slices; an imaginary step is a number of points, both ends included.
+
+    Examples
+    --------
+    >>> rows, columns = jnp.mgrid[0:2, 0:3]
+    >>> rows
+    Array([[0, 0, 0],
+           [1, 1, 1]], dtype=int32)
+    >>> jnp.ogrid[0:1:3j]
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
 
     def __init__(self, name: str, sparse: bool):
         self.name = name

@@ -115,7 +115,7 @@ def reduce(name: str, kind: str, a, axis, keepdims, where=None, initial=None, *,
     shape, dtype = aval.shape, aval.dtype
     axes = axes_of(axis, len(shape))
     if where is not None:
-        where = check_where(name, where)
+        where = check_where(name, where, shape)
     if initial is not None:
         check_arraylike(name, initial)
         if shape_of(initial):
@@ -146,13 +146,17 @@ def axes_of(axis, ndim: int) -> tuple[int, ...]:
     return normalize_axes(axis, ndim)
 
 
-def check_where(name: str, where):
-    """A ``where=`` argument as an array of booleans."""
+def check_where(name: str, where, shape=None, within=False):
+    """A ``where=`` argument as an array of booleans, whose shape broadcasts with ``shape``; ``within``: without making it larger."""
     if where is None:
         return None
     where = ensure_arraylike(name, where)
     if where.dtype != _bool:
         raise ValueError(f"jnp.{name}: where must be None or a boolean array; got where.dtype={where.dtype!r}.")
+    if shape is not None:
+        pairs = list(zip(reversed(where.shape), reversed(shape)))
+        if builtins.any([n != m and n != 1 and (within or m != 1) for n, m in pairs]) or within and where.ndim > len(shape):
+            raise ValueError(f"jnp.{name}: where, of shape {where.shape}, does not broadcast to the shape {tuple(shape)} of the array")
     return where
 
 
@@ -243,6 +247,11 @@ def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=
     References
     ----------
     ``numpy.sum``
+
+    Examples
+    --------
+    >>> jnp.sum(jnp.ones((2, 3)), axis=0)
+    Array([2., 2., 2.], dtype=float32)
     """
     try:
         if dtype is None and out is None and initial is None and where is None and isinstance(a, Array):
@@ -269,6 +278,11 @@ def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where
     References
     ----------
     ``numpy.prod``
+
+    Examples
+    --------
+    >>> jnp.prod(jnp.array([2, 3, 4]))
+    Array(24, dtype=int32)
     """
     try:
         return _arithmetic("prod", "prod", a, axis, dtype, out, keepdims, initial, where, promote_integers)
@@ -300,6 +314,11 @@ def max(a, axis=None, out=None, keepdims=False, initial=None, where=None):  # no
     References
     ----------
     ``numpy.max``
+
+    Examples
+    --------
+    >>> jnp.max(jnp.array([[1, 5], [7, 3]]), axis=1)
+    Array([5, 7], dtype=int32)
     """
     try:
         if out is None and initial is None and where is None and isinstance(a, Array):
@@ -328,6 +347,11 @@ def min(a, axis=None, out=None, keepdims=False, initial=None, where=None):  # no
     References
     ----------
     ``numpy.min``
+
+    Examples
+    --------
+    >>> jnp.min(jnp.array([4., 2.]), initial=3)
+    Array(2., dtype=float32)
     """
     try:
         if out is None and initial is None and where is None and isinstance(a, Array):
@@ -342,12 +366,24 @@ def min(a, axis=None, out=None, keepdims=False, initial=None, where=None):  # no
 
 
 def amax(a, axis=None, out=None, keepdims=False, initial=None, where=None):
-    """Another name of `max`."""
+    """Another name of `max`.
+
+    Examples
+    --------
+    >>> jnp.amax(jnp.array([1, 3, 2]))
+    Array(3, dtype=int32)
+    """
     return max(a, axis=axis, out=out, keepdims=keepdims, initial=initial, where=where)
 
 
 def amin(a, axis=None, out=None, keepdims=False, initial=None, where=None):
-    """Another name of `min`."""
+    """Another name of `min`.
+
+    Examples
+    --------
+    >>> jnp.amin(jnp.array([1, 3, 2]))
+    Array(1, dtype=int32)
+    """
     return min(a, axis=axis, out=out, keepdims=keepdims, initial=initial, where=where)
 
 
@@ -361,6 +397,11 @@ def minmax(a, axis=None, out=None, keepdims=False, initial=None, where=None):
     Returns
     -------
     tuple of two arrays
+
+    Examples
+    --------
+    >>> jnp.minmax(jnp.array([4, 1, 3]))
+    (Array(1, dtype=int32), Array(4, dtype=int32))
     """
     reject_out("minmax", out)
     low, high = initial if isinstance(initial, (tuple, list)) else (initial, initial)
@@ -385,6 +426,11 @@ def all(a, axis=None, out=None, keepdims=False, *, where=None):  # noqa: A001
     References
     ----------
     ``numpy.all``
+
+    Examples
+    --------
+    >>> jnp.all(jnp.array([[True, True], [False, True]]), axis=1)
+    Array([ True, False], dtype=bool)
     """
     try:
         if out is None and where is None and not keepdims and isinstance(a, Array):
@@ -412,6 +458,11 @@ def any(a, axis=None, out=None, keepdims=False, *, where=None):  # noqa: A001
     References
     ----------
     ``numpy.any``
+
+    Examples
+    --------
+    >>> jnp.any(jnp.array([0, 0, 2]))
+    Array(True, dtype=bool)
     """
     try:
         if out is None and where is None and not keepdims and isinstance(a, Array):
@@ -492,6 +543,11 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
     References
     ----------
     ``numpy.mean``
+
+    Examples
+    --------
+    >>> jnp.mean(jnp.array([[1, 2], [3, 4]]), axis=1)
+    Array([1.5, 3.5], dtype=float32)
     """
     try:
         if out is not None:
@@ -511,7 +567,7 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
         else:
             result = compute = dtypes.check_user_dtype(dtype, "mean")
         if where is not None:
-            where = check_where("mean", where)
+            where = check_where("mean", where, a.shape, within=True)
         return _general_mean(a, where, how=(axes, bool(keepdims), compute, result))
     except Exception as e:
         filter_at_exit(e)
@@ -534,6 +590,11 @@ def ptp(a, axis=None, out=None, keepdims=False):
     References
     ----------
     ``numpy.ptp``
+
+    Examples
+    --------
+    >>> jnp.ptp(jnp.array([3, 9, 4]))
+    Array(6, dtype=int32)
     """
     reject_out("ptp", out)
     a = ensure_arraylike("ptp", a)
@@ -556,6 +617,11 @@ def count_nonzero(a, axis=None, keepdims=False):
     References
     ----------
     ``numpy.count_nonzero``
+
+    Examples
+    --------
+    >>> jnp.count_nonzero(jnp.array([0, 2, 0, 1]))
+    Array(2, dtype=int32)
     """
     a = ensure_arraylike("count_nonzero", a)
     integer = dtypes.default_int_dtype()

@@ -49,6 +49,11 @@ def trunc(x):
     Returns
     -------
     Array like ``x``
+
+    Examples
+    --------
+    >>> jnp.trunc(jnp.array([1.7, -1.7]))
+    Array([ 1., -1.], dtype=float32)
     """
     util.check_arraylike("trunc", x)
     return _trunc(util.operand(x))
@@ -74,6 +79,11 @@ def round(a, decimals=0, out=None):                         # noqa: A001 (NumPy'
     Returns
     -------
     Array like ``a``
+
+    Examples
+    --------
+    >>> jnp.round(jnp.array([0.5, 1.5, 2.25]), 1)
+    Array([0.5, 1.5, 2.2], dtype=float32)
     """
     util.check_arraylike("round", a)
     if out is not None:
@@ -110,5 +120,11 @@ def _round(x, *, decimals):
 
 
 def around(a, decimals=0, out=None):
-    """Another name of `round`."""
+    """Another name of `round`.
+
+    Examples
+    --------
+    >>> jnp.around(jnp.array([0.5, 1.5]))
+    Array([0., 2.], dtype=float32)
+    """
     return round(a, decimals, out)

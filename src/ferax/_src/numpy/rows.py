@@ -22,6 +22,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ferax._src.numpy import util
+from ferax._src.numpy.examples import EXAMPLES
 from ferax._src.runtime.array import ArrayImpl
 from ferax._src.runtime.fused import fused, of_one_array
 from ferax._src.tracing.core import Array, state
@@ -64,6 +65,35 @@ def _named(fun, name: str, doc: str, module: str):
     return fun
 
 
+_GIVES = {
+    SAME: "the dtype that the operands promote to",
+    NUMERIC: "the dtype that the operands promote to; of booleans, integers",
+    INEXACT: "the dtype that the operands promote to; of booleans and integers, floats",
+}
+
+
+def _docstring(name: str, doc: str, params: tuple[str, ...], to: str, gives: str = "", refuse: str = "") -> str:
+    """What there is to say of any elementwise function, around the sentences of its own."""
+    example = EXAMPLES.get(name)
+    several = len(params) > 1
+    parts = [
+        doc, "",
+        "Parameters", "----------",
+        f"{', '.join(params)} : {'arrays or numbers, broadcast against each other' if several else 'array or number'}", "",
+        "Returns", "-------",
+        f"Array of {gives or _GIVES[to]}; {'the shape is that to which they broadcast' if several else 'the shape is that of x'}", "",
+        "Raises", "------",
+        "TypeError : for what is neither array nor number, such as a list"
+        f"{', and for complex operands' if refuse else ''}.",
+    ]
+    if several:
+        parts.append("TypeError or ValueError : for shapes that do not broadcast.")
+    parts += ["", "References", "----------", f"``numpy.{name}``"]
+    if example:
+        parts += ["", "Examples", "--------", f">>> print(jnp.{example[0]})", example[1]]
+    return "\n".join(parts)
+
+
 def _caller() -> str:
     frame = inspect.currentframe()
     while frame.f_globals["__name__"] == __name__:          # type: ignore[union-attr]
@@ -81,7 +111,7 @@ def renamed(fun, name: str):
 
 
 def unary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = None, otherwise: Callable | None = None,
-          unchanged: str = ""):
+          unchanged: str = "", gives: str = ""):
     """A function of one operand.
 
     Parameters
@@ -93,6 +123,7 @@ def unary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = Non
     kinds : kinds of dtype for which ``op`` is right as it is; by default those that ``to`` leaves alone
     otherwise : function of a promoted array of another kind; by default ``op``
     unchanged : kinds of dtype whose elements the function leaves as they are
+    gives : the dtype of the result, for the docstring, if it is not what operands are promoted to
     """
     kinds = to if kinds is None else kinds
     direct, same = dtypes_of(kinds), dtypes_of(unchanged)
@@ -123,17 +154,18 @@ def unary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = Non
 
     long.__name__ = name
     fun.op, fun.direct, fun.filters_tracebacks = op, direct, True
-    return _named(fun, name, doc, _caller())
+    return _named(fun, name, _docstring(name, doc, ("x",), to, gives), _caller())
 
 
 def binary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = None, otherwise: Callable | None = None,
-           params: tuple[str, str] = ("x1", "x2"), static: dict | None = None):
+           params: tuple[str, str] = ("x1", "x2"), static: dict | None = None, gives: str = ""):
     """A function of two operands; see `unary`. ``op`` must be one primitive, ``op.p``.
 
     Parameters
     ----------
     params : the public names of the two operands
     static : parameters of the primitive
+    gives : as of `unary`
     """
     kinds = to if kinds is None else kinds
     direct = dtypes_of(kinds)
@@ -174,7 +206,7 @@ def binary(name: str, op: Callable, to: str, doc: str, *, kinds: str | None = No
     long.__name__ = name
     fun.p, fun.direct, fun.checked, fun.static, fun.filters_tracebacks = p, direct, checked, static, True
     fun.__signature__ = _binary_signature(params)
-    return _named(fun, name, doc, _caller())
+    return _named(fun, name, _docstring(name, doc, params, to, gives), _caller())
 
 
 def _binary_signature(params):
@@ -182,7 +214,7 @@ def _binary_signature(params):
 
 
 def composite(name: str, to: str, doc: str, *, params: tuple[str, ...] = ("x1", "x2"), refuse: str = "",
-              keyword: bool = False):
+              keyword: bool = False, gives: str = ""):
     """Decorator: a function of several operations, given its operands promoted; one program in eager use.
 
     Parameters
@@ -191,6 +223,7 @@ def composite(name: str, to: str, doc: str, *, params: tuple[str, ...] = ("x1", 
     params : the public names of the operands, one or two
     refuse : letters of the kinds of dtype that have no meaning here
     keyword : whether the two operands may be given by name, x1 and x2
+    gives : as of `unary`
     """
     promoted = _PROMOTED[to]
 
@@ -224,7 +257,7 @@ def composite(name: str, to: str, doc: str, *, params: tuple[str, ...] = ("x1", 
                     return checked(x1, x2)
                 fun.__signature__ = _binary_signature(params)
             fun.checked = checked
-        return _named(fun, name, doc, body.__module__)
+        return _named(fun, name, _docstring(name, doc, params, to, gives, refuse), body.__module__)
     return decorate
 
 

@@ -13,7 +13,15 @@ from ferax._src.types import dtypes
 
 
 class ScalarType(type):
-    """The class of ``jnp.float32``: instances are dtypes by name, and callable."""
+    """The class of ``jnp.float32``: instances are dtypes by name, and callable.
+
+    Examples
+    --------
+    >>> jnp.float32(3)
+    Array(3., dtype=float32)
+    >>> jnp.zeros(2, jnp.bfloat16).dtype == jnp.bfloat16
+    True
+    """
 
     dtype: np.dtype
 
@@ -21,14 +29,14 @@ class ScalarType(type):
         return hash(self.dtype.type)
 
     def __eq__(self, other) -> bool:
-        return self is other or self.dtype.type == other or self.dtype == other
+        return self is other or self.dtype.type == other
 
     def __ne__(self, other) -> bool:
         return not self == other
 
     def __call__(self, x):
         """An array of this dtype."""
-        return asarray(x, dtype=self.dtype)
+        return asarray(np.array(x, self.dtype) if isinstance(x, str) else x, dtype=self.dtype)      # text as NumPy reads it
 
     def __instancecheck__(self, instance) -> bool:
         return isinstance(instance, self.dtype.type)

@@ -106,17 +106,35 @@ def segment_sum(data, segment_ids, num_segments=None, indices_are_sorted=False, 
 
 def segment_prod(data, segment_ids, num_segments=None, indices_are_sorted=False, unique_indices=False, bucket_size=None,
                  mode=None, out_sharding=None):
-    """Products over segments; parameters as of `segment_sum`. Segments without rows have 1."""
+    """Products over segments; parameters as of `segment_sum`. Segments without rows have 1.
+
+    Examples
+    --------
+    >>> ferax.ops.segment_prod(jnp.array([2, 3, 4]), jnp.array([0, 0, 1]))
+    Array([6, 4], dtype=int32)
+    """
     return _reduced("segment_prod", data, segment_ids, num_segments, indices_are_sorted, unique_indices, bucket_size, mode, out_sharding)
 
 
 def segment_max(data, segment_ids, num_segments=None, indices_are_sorted=False, unique_indices=False, bucket_size=None,
                 mode=None, out_sharding=None):
-    """The greatest elements of segments; parameters as of `segment_sum`. Segments without rows have the least number."""
+    """The greatest elements of segments; parameters as of `segment_sum`. Segments without rows have the least number.
+
+    Examples
+    --------
+    >>> ferax.ops.segment_max(jnp.array([2, 3, 4]), jnp.array([0, 0, 1]))
+    Array([3, 4], dtype=int32)
+    """
     return _reduced("segment_max", data, segment_ids, num_segments, indices_are_sorted, unique_indices, bucket_size, mode, out_sharding)
 
 
 def segment_min(data, segment_ids, num_segments=None, indices_are_sorted=False, unique_indices=False, bucket_size=None,
                 mode=None, out_sharding=None):
-    """The least elements of segments; parameters as of `segment_sum`. Segments without rows have the greatest number."""
+    """The least elements of segments; parameters as of `segment_sum`. Segments without rows have the greatest number.
+
+    Examples
+    --------
+    >>> ferax.ops.segment_min(jnp.array([2, 3, 4]), jnp.array([0, 0, 1]))
+    Array([2, 4], dtype=int32)
+    """
     return _reduced("segment_min", data, segment_ids, num_segments, indices_are_sorted, unique_indices, bucket_size, mode, out_sharding)

@@ -54,6 +54,11 @@ def where(condition, x=None, y=None, /, *, size=None, fill_value=None):
     References
     ----------
     ``numpy.where``
+
+    Examples
+    --------
+    >>> jnp.where(jnp.array([True, False]), 1, jnp.array([5, 6]))
+    Array([1, 6], dtype=int32)
     """
     try:
         if isinstance(condition, Array) and condition.aval.dtype is _bool and size is fill_value is None:
@@ -110,6 +115,11 @@ def select(condlist, choicelist, default=0):
     References
     ----------
     ``numpy.select``
+
+    Examples
+    --------
+    >>> jnp.select([jnp.array([True, False])], [jnp.array([1, 2])], default=9)
+    Array([1, 9], dtype=int32)
     """
     if len(condlist) != len(choicelist):
         raise ValueError(f"condlist must have length equal to choicelist ({len(condlist)} vs {len(choicelist)})")
@@ -137,6 +147,11 @@ def piecewise(x, condlist, funclist, *args, **kw):
     References
     ----------
     ``numpy.piecewise``
+
+    Examples
+    --------
+    >>> jnp.piecewise(jnp.array([-2, 3]), [jnp.array([True, False])], [lambda x: -x, 7])
+    Array([2, 7], dtype=int32)
     """
     x = ensure_arraylike("piecewise", x)
     condlist = condlist if isinstance(condlist, (list, tuple)) else list(condlist)

@@ -85,6 +85,11 @@ def intersect1d(ar1, ar2, assume_unique=False, return_indices=False, *, size=Non
     References
     ----------
     ``numpy.intersect1d``
+
+    Examples
+    --------
+    >>> jnp.intersect1d(jnp.array([3, 1, 2]), jnp.array([2, 3]))
+    Array([2, 3], dtype=int32)
     """
     ar1, ar2 = _flat("intersect1d", ar1, ar2)
     size = _size(size)
@@ -121,6 +126,11 @@ def setdiff1d(ar1, ar2, assume_unique=False, *, size=None, fill_value=None):
     References
     ----------
     ``numpy.setdiff1d``
+
+    Examples
+    --------
+    >>> jnp.setdiff1d(jnp.array([3, 1, 2]), jnp.array([2, 3]))
+    Array([1], dtype=int32)
     """
     ar1, ar2 = _flat("setdiff1d", ar1, ar2)
     size = _size(size)
@@ -146,6 +156,11 @@ def setxor1d(ar1, ar2, assume_unique=False, *, size=None, fill_value=None):
     References
     ----------
     ``numpy.setxor1d``
+
+    Examples
+    --------
+    >>> jnp.setxor1d(jnp.array([3, 1]), jnp.array([2, 3]))
+    Array([1, 2], dtype=int32)
     """
     ar1, ar2 = map(as_array, promote_dtypes(*_flat("setxor1d", ar1, ar2)))
     size = _size(size)

@@ -108,11 +108,18 @@ def unique(ar, return_index=False, return_inverse=False, return_counts=False, ax
     References
     ----------
     ``numpy.unique``
+
+    Examples
+    --------
+    >>> jnp.unique(jnp.array([3, 1, 3]), return_counts=True)
+    (Array([1, 3], dtype=int32), Array([1, 2], dtype=int32))
     """
     a = ensure_arraylike("unique", ar)
     shape = a.shape
     if size is not None:
         size = as_static_int(size, "size")
+        if isinstance(size, int) and size < 0:
+            raise TypeError(f"jnp.unique: size must not be negative, got {size}")
     elif isinstance(a, Tracer):
         a = a.concrete_value()
         if a is None:
@@ -173,6 +180,11 @@ def unique_all(x, /, *, size=None, fill_value=None):
     References
     ----------
     ``numpy.unique_all``
+
+    Examples
+    --------
+    >>> jnp.unique_all(jnp.array([3, 1, 3])).indices
+    Array([1, 0], dtype=int32)
     """
     return UniqueAll(*unique(x, True, True, True, equal_nan=False, size=size, fill_value=fill_value))
 
@@ -191,6 +203,11 @@ def unique_counts(x, /, *, size=None, fill_value=None):
     References
     ----------
     ``numpy.unique_counts``
+
+    Examples
+    --------
+    >>> jnp.unique_counts(jnp.array([3, 1, 3])).counts
+    Array([1, 2], dtype=int32)
     """
     return UniqueCounts(*unique(x, return_counts=True, equal_nan=False, size=size, fill_value=fill_value))
 
@@ -209,6 +226,11 @@ def unique_inverse(x, /, *, size=None, fill_value=None):
     References
     ----------
     ``numpy.unique_inverse``
+
+    Examples
+    --------
+    >>> jnp.unique_inverse(jnp.array([3, 1, 3])).inverse_indices
+    Array([1, 0, 1], dtype=int32)
     """
     return UniqueInverse(*unique(x, return_inverse=True, equal_nan=False, size=size, fill_value=fill_value))
 
@@ -227,6 +249,11 @@ def unique_values(x, /, *, size=None, fill_value=None):
     References
     ----------
     ``numpy.unique_values``
+
+    Examples
+    --------
+    >>> jnp.unique_values(jnp.array([3, 1, 3]), size=3)
+    Array([1, 3, 1], dtype=int32)
     """
     return unique(x, equal_nan=False, size=size, fill_value=fill_value)
 
@@ -246,6 +273,11 @@ def union1d(ar1, ar2, *, size=None, fill_value=None):
     References
     ----------
     ``numpy.union1d``
+
+    Examples
+    --------
+    >>> jnp.union1d(jnp.array([3, 1]), jnp.array([2, 3]))
+    Array([1, 2, 3], dtype=int32)
     """
     ar1, ar2 = ensure_arraylike("union1d", ar1, ar2)
     return unique(concatenate([ar1, ar2], axis=None), size=size, fill_value=fill_value)
@@ -284,6 +316,11 @@ def isin(element, test_elements, assume_unique=False, invert=False, *, method="a
     References
     ----------
     ``numpy.isin``
+
+    Examples
+    --------
+    >>> jnp.isin(jnp.array([1, 2, 3]), jnp.array([1, 3]))
+    Array([ True, False,  True], dtype=bool)
     """
     if method not in ("auto", "compare_all", "binary_search", "sort"):
         raise ValueError(f"{method=} is not implemented; options are 'compare_all', 'binary_search', 'sort', and 'auto'")

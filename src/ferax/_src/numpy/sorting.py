@@ -50,6 +50,11 @@ def sort(a, axis=-1, *, kind=None, order=None, stable=True, descending=False):
     References
     ----------
     ``numpy.sort``
+
+    Examples
+    --------
+    >>> jnp.sort(jnp.array([3, 1, 2]), descending=True)
+    Array([3, 2, 1], dtype=int32)
     """
     _reject("sort", kind, order)
     a = ensure_arraylike("sort", a)
@@ -83,6 +88,11 @@ def argsort(a, axis=-1, *, kind=None, order=None, stable=True, descending=False,
     References
     ----------
     ``numpy.argsort``
+
+    Examples
+    --------
+    >>> jnp.argsort(jnp.array([3, 1, 2]))
+    Array([1, 2, 0], dtype=int32)
     """
     _reject("argsort", kind, order)
     a = ensure_arraylike("argsort", a)
@@ -112,6 +122,11 @@ def lexsort(keys, axis=-1):
     References
     ----------
     ``numpy.lexsort``
+
+    Examples
+    --------
+    >>> jnp.lexsort((jnp.array([2, 1, 3]), jnp.array([1, 1, 0])))
+    Array([2, 1, 0], dtype=int32)
     """
     keys = tuple(keys)
     if not keys:
@@ -138,6 +153,11 @@ def sort_complex(a):
     References
     ----------
     ``numpy.sort_complex``
+
+    Examples
+    --------
+    >>> jnp.sort_complex(jnp.array([2, 1]))
+    Array([1.+0.j, 2.+0.j], dtype=complex64)
     """
     a = sort(ensure_arraylike("sort_complex", a))
     return convert(a, dtypes.to_complex_dtype(a.dtype))
@@ -167,6 +187,11 @@ def partition(a, kth, axis=-1):
     References
     ----------
     ``numpy.partition``
+
+    Examples
+    --------
+    >>> jnp.partition(jnp.array([5, 1, 4, 2]), 1)
+    Array([1, 2, 5, 4], dtype=int32)
     """
     a, axis, kth = _checked_kth("partition", a, kth, axis)
     return _partition(a, kth=kth, axis=axis)
@@ -193,6 +218,11 @@ def argpartition(a, kth, axis=-1):
     References
     ----------
     ``numpy.argpartition``
+
+    Examples
+    --------
+    >>> jnp.argpartition(jnp.array([5, 1, 4, 2]), 1)
+    Array([1, 3, 0, 2], dtype=int32)
     """
     a, axis, kth = _checked_kth("argpartition", a, kth, axis)
     return _argpartition(a, kth=kth, axis=axis)
@@ -220,6 +250,11 @@ def top_k(a, k, /, *, axis=-1, mode="largest", sorted=True):  # noqa: A002
     Returns
     -------
     pair of arrays: values, and indices as int32
+
+    Examples
+    --------
+    >>> jnp.top_k(jnp.array([5, 1, 4]), 2)
+    (Array([5, 4], dtype=int32), Array([0, 2], dtype=int32))
     """
     a = ensure_arraylike("top_k", a)
     axis = normalize_axis(axis, a.ndim)

@@ -30,6 +30,11 @@ def clip(arr=None, /, min=None, max=None):
     Raises
     ------
     ValueError : for complex numbers, which have no order.
+
+    Examples
+    --------
+    >>> jnp.clip(jnp.arange(5), 1, 3)
+    Array([1, 1, 2, 3, 3], dtype=int32)
     """
     if isinstance(arr, Array) and type(min) in _BOUNDS and type(max) in _BOUNDS and dtypes.kind_of(arr.aval.dtype) != "c":
         return _clip(arr, *[b for b in (min, max) if b is not None], given=(min is not None, max is not None))
@@ -84,6 +89,11 @@ def i0(x):
     Returns
     -------
     Array of floats
+
+    Examples
+    --------
+    >>> print(jnp.round(jnp.i0(1.0), 3))
+    1.266
     """
     util.check_arraylike("i0", x)
     return _i0(util.operand(x))

@@ -58,6 +58,11 @@ def take(a, indices, axis=None, out=None, mode=None, unique_indices=False, indic
     Returns
     -------
     Array, in which the dimensions of ``indices`` stand in place of ``axis``
+
+    Examples
+    --------
+    >>> jnp.take(jnp.arange(10, 14), jnp.array([3, -1, 0]))
+    Array([13, 13, 10], dtype=int32)
     """
     if out is not None:
         raise NotImplementedError("The 'out' argument to jnp.take is not supported.")
@@ -75,7 +80,7 @@ def take(a, indices, axis=None, out=None, mode=None, unique_indices=False, indic
 def _take(a, indices, *, axis, mode, unique_indices, indices_are_sorted, fill_value):
     a, indices = util.as_array(a), util.as_array(indices)
     if util.dtype_kind(indices) not in "biu":
-        raise TypeError(f"take: indices must be integers, got {indices.dtype}")
+        raise ValueError(f"take: indices must be integers, got {indices.dtype}")
     if axis is None:
         a, axis = reshape(a, (a.size,)), 0
     axis = normalize_axis(axis, a.ndim)
@@ -118,6 +123,11 @@ def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None, *, wrap_n
     Returns
     -------
     Array of the dtype of ``arr``
+
+    Examples
+    --------
+    >>> jnp.take_along_axis(jnp.array([[3, 1, 2]]), jnp.array([[1, 2, 0]]), axis=1)
+    Array([[1, 2, 3]], dtype=int32)
     """
     util.check_arraylike("take_along_axis", arr, indices)
     if wrap_negative_indices is None:
@@ -197,6 +207,12 @@ def put_along_axis(arr, indices, values, axis, inplace=True, *, mode=None):
     Returns
     -------
     Array like ``arr``
+
+    Examples
+    --------
+    >>> jnp.put_along_axis(jnp.zeros((2, 2)), jnp.array([[0], [1]]), 5.0, 1, inplace=False)
+    Array([[5., 0.],
+           [0., 5.]], dtype=float32)
     """
     if inplace:
         raise _immutable("put_along_axis")
@@ -249,6 +265,11 @@ def put(a, ind, v, mode=None, *, inplace=True):
     Returns
     -------
     Array like ``a``
+
+    Examples
+    --------
+    >>> jnp.put(jnp.arange(4), jnp.array([0, 2]), 9, inplace=False)
+    Array([9, 1, 9, 3], dtype=int32)
     """
     if inplace:
         raise _immutable("put")
@@ -292,6 +313,12 @@ def place(arr, mask, vals, *, inplace=True):
     Returns
     -------
     Array like ``arr``
+
+    Examples
+    --------
+    >>> x = jnp.arange(4)
+    >>> jnp.place(x, x > 1, jnp.array([7, 8]), inplace=False)
+    Array([0, 1, 7, 8], dtype=int32)
     """
     util.check_arraylike("place", arr, mask, vals)
     if inplace:
@@ -332,6 +359,11 @@ def choose(a, choices, out=None, mode="raise"):
     Returns
     -------
     Array, of the shape that all broadcast to
+
+    Examples
+    --------
+    >>> jnp.choose(jnp.array([0, 1, 0]), [jnp.arange(3), 10])
+    Array([ 0, 10,  2], dtype=int32)
     """
     if out is not None:
         raise NotImplementedError("The 'out' argument to jnp.choose is not supported.")
@@ -381,6 +413,12 @@ def compress(condition, a, axis=None, *, size=None, fill_value=0, out=None):
     Returns
     -------
     Array
+
+    Examples
+    --------
+    >>> jnp.compress(jnp.array([False, True, True]), jnp.arange(6).reshape(2, 3), axis=1)
+    Array([[1, 2],
+           [4, 5]], dtype=int32)
     """
     if out is not None:
         raise NotImplementedError("The 'out' argument to jnp.compress is not supported.")
@@ -425,7 +463,17 @@ def _compress(condition, a, fill_value, *, axis, size):
 
 
 def extract(condition, arr, *, size=None, fill_value=0):
-    """The elements for which a condition holds, in one dimension; see `compress`."""
+    """The elements for which a condition holds, in one dimension; see `compress`.
+
+    Examples
+    --------
+    >>> x = jnp.arange(5)
+    >>> jnp.extract(x > 2, x)
+    Array([3, 4], dtype=int32)
+    """
     util.check_arraylike("extract", condition, arr, fill_value)
-    condition = util.as_array(util.operand(condition))
+    condition = util.operand(condition)
+    if isinstance(condition, np.ndarray):                   # known while tracing, and stays so
+        return compress(condition.reshape(-1), arr, size=size, fill_value=fill_value)
+    condition = util.as_array(condition)
     return compress(reshape(condition, (condition.size,)), arr, size=size, fill_value=fill_value)

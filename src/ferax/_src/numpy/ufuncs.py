@@ -18,10 +18,11 @@ from ferax._src.control.scan_api import scan
 from ferax._src.numpy import arithmetic, bitwise, comparison, cumulative, exponential, reductions, util
 from ferax._src.numpy.array_at import IndexUpdateHelper
 from ferax._src.numpy.indexing import take_index
+from ferax._src.numpy.taking import take
 from ferax._src.ops import elementwise as ops
 from ferax._src.ops.axes import move_axis
 from ferax._src.ops.broadcasting import expand_dims
-from ferax._src.ops.compare import ge, gt, lt, eq
+from ferax._src.ops.compare import ge, gt, lt
 from ferax._src.ops.convert import convert
 from ferax._src.ops.elementwise_bits import bitwise_and as both
 from ferax._src.ops.joining import concatenate
@@ -47,6 +48,11 @@ class ufunc:
     identity : the number that changes nothing, with which a reduction starts; None if there is none
     call : the function for whole arrays; by default ``func``, mapped over them
     reduce, accumulate, at, reduceat : functions that do quicker what the methods of these names do
+
+    Examples
+    --------
+    >>> jnp.add.reduce(jnp.arange(4)), jnp.add.identity
+    (Array(6, dtype=int32), 0)
     """
 
     def __init__(self, func, /, nin, nout, *, name=None, nargs=None, identity=None, call=None, reduce=None, accumulate=None,
@@ -68,6 +74,15 @@ class ufunc:
 
     def __repr__(self) -> str:
         return f"<jnp.ufunc '{self.__name__}'>"
+
+    def _fields(self) -> tuple:
+        return self.__wrapped__, self.__name__, self._nin, self._nout, self._nargs, self._identity
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __eq__(self, other) -> bool:
+        return self is other or (isinstance(other, ufunc) and self._fields() == other._fields())
 
     def __reduce__(self):
         return _find, (self.__name__,) if _table.get(self.__name__) is self else (None, self.__wrapped__, self._nin,
@@ -103,6 +118,19 @@ class ufunc:
         keepdims : whether the axes stay, with size 1
         initial : number to start with
         where : boolean array; which elements to combine
+
+        Returns
+        -------
+        Array
+
+        Raises
+        ------
+        ValueError : for functions of other than two operands; for ``where``, or no elements, without an identity or ``initial``.
+
+        Examples
+        --------
+        >>> jnp.multiply.reduce(jnp.array([[1, 2], [3, 4]]), axis=1)
+        Array([ 2, 12], dtype=int32)
         """
         self._need("reduce")
         self._refuse_out("reduce", out)
@@ -156,19 +184,30 @@ class ufunc:
         axis : int
         dtype : dtype-like, in which to compute
         out : not supported
+
+        Returns
+        -------
+        Array, of the shape of ``a``
+
+        Raises
+        ------
+        ValueError : for functions of other than two operands, and for an axis that does not exist.
+
+        Examples
+        --------
+        >>> jnp.maximum.accumulate(jnp.array([1, 3, 2, 5]))
+        Array([1, 3, 3, 5], dtype=int32)
         """
         self._need("accumulate")
         self._refuse_out("accumulate", out)
         util.check_arraylike(f"{self.__name__}.accumulate", a)
-        if axis is None:
-            raise NotImplementedError(f"accumulate does not work on multiple axes: got axis=None for {self.__name__}")
-        if self._accumulate is not None:
-            return self._accumulate(a, axis=axis, dtype=dtype)
         a = util.as_array(util.operand(a))
+        if self._accumulate is not None and (axis is None or a.ndim):
+            return self._accumulate(a, axis=axis, dtype=dtype)
+        if axis is None:
+            raise ValueError(f"{self.__name__}.accumulate goes along one axis, got axis=None")
         axis = normalize_axis(axis, a.ndim)
-        if dtype is not None:
-            a = convert(a, dtypes.check_user_dtype(dtype, f"{self.__name__}.accumulate"))
-        result = self._result_dtype(a)
+        result = self._result_dtype(a) if dtype is None else dtypes.check_user_dtype(dtype, f"{self.__name__}.accumulate")
         rows = convert(move_axis(a, axis, 0), result)
         if not rows.shape[0]:
             return convert(a, result)
@@ -190,37 +229,47 @@ class ufunc:
         axis : int
         dtype : dtype-like, in which to compute
         out : not supported
+
+        Returns
+        -------
+        Array, with as many elements along the axis as there are indices
+
+        Raises
+        ------
+        ValueError : for functions of other than two operands; for indices that are not integers in one dimension.
+
+        Examples
+        --------
+        >>> jnp.add.reduceat(jnp.arange(6), jnp.array([0, 3, 1]))
+        Array([ 3,  3, 15], dtype=int32)
         """
         self._need("reduceat")
         self._refuse_out("reduceat", out)
         util.check_arraylike(f"{self.__name__}.reduceat", a, indices)
         if self._reduceat is not None:
             return self._reduceat(a, indices, axis=axis, dtype=dtype)
-        if axis is None:
-            raise ValueError("reduceat requires a single integer axis.")
+        if axis is None or isinstance(axis, (tuple, list)):
+            raise ValueError(f"{self.__name__}.reduceat goes along one axis, got axis={axis!r}")
         a, indices = util.as_array(util.operand(a)), util.as_array(util.operand(indices))
+        if not a.ndim:
+            raise ValueError(f"{self.__name__}.reduceat needs an array of at least one dimension, got one without dimensions")
         if indices.ndim != 1 or util.dtype_kind(indices) not in "iu":
-            raise ValueError(f"reduceat requires one-dimensional integer indices, got {indices.dtype}{list(indices.shape)}")
+            raise ValueError(f"{self.__name__}.reduceat: the indices must be integers in one dimension, got {indices.aval}")
         axis = normalize_axis(axis, a.ndim)
-        if dtype is not None:
-            a = convert(a, dtypes.check_user_dtype(dtype, f"{self.__name__}.reduceat"))
-        result = self._result_dtype(a)
+        result = self._result_dtype(a) if dtype is None else dtypes.check_user_dtype(dtype, f"{self.__name__}.reduceat")
         rows = convert(move_axis(a, axis, 0), result)
-        n = rows.shape[0]
-        place = np.dtype(np.int32)
+        n, place = rows.shape[0], np.dtype(np.int32)
         start = convert(indices, place)
-        end = concatenate([slice_in_dim(start, 1, None), np.full(1, n, place)], 0)
+        end = concatenate([start[1:], np.full(min(1, start.shape[0]), n, place)], 0)
         column = (start.shape[0],) + (1,) * (rows.ndim - 1)
         start, end = reshape(start, column), reshape(end, column)
 
         def step(carry, item):                  # one carry for each stretch
             k, row = item
-            row = util.broadcast_to(row, carry.shape)
             inside = both(gt(k, start), lt(k, end))
-            new = util.choose(inside, convert(self(carry, row), result), carry)
-            return util.choose(eq(k, start), row, new), None
-        carry = util.broadcast_to(result.type(0), (start.shape[0], *rows.shape[1:]))
-        return move_axis(scan(step, carry, (iota(place, n), rows))[0], 0, axis)
+            return util.choose(inside, convert(self(carry, util.broadcast_to(row, carry.shape)), result), carry), None
+        firsts = take(rows, indices, axis=0)
+        return move_axis(scan(step, firsts, (iota(place, n), rows))[0], 0, axis)
 
     def at(self, a, indices, b=None, /, *, inplace=True):
         """The array with elements at an index replaced by the function of them, as often as each is met.
@@ -231,11 +280,23 @@ class ufunc:
         indices : anything between brackets
         b : second operand, if there is one
         inplace : must be False: arrays cannot be written to
+
+        Returns
+        -------
+        Array like ``a``
+
+        Examples
+        --------
+        >>> jnp.add.at(jnp.zeros(3), jnp.array([0, 0, 2]), 1.0, inplace=False)
+        Array([2., 0., 1.], dtype=float32)
         """
         if inplace:
             raise NotImplementedError("JAX arrays are immutable; use inplace=False")
-        if self._nout != 1 or self._nin not in (1, 2) or (b is None) != (self._nin == 1):
-            raise ValueError(f"{self.__name__}.at takes an array and an index, and for functions of two operands a third one")
+        if self._nout != 1 or self._nin not in (1, 2):
+            raise ValueError(f"{self.__name__}.at is there for functions of one or two operands with one result")
+        if (b is None) != (self._nin == 1):
+            given, needed = ("no", "a") if b is None else ("a", "no")
+            raise TypeError(f"{self.__name__}.at got {given} second operand b, and needs {needed} second operand")
         util.check_arraylike(f"{self.__name__}.at", a)
         a = util.as_array(util.operand(a))
         if b is None:
@@ -263,6 +324,12 @@ class ufunc:
         Returns
         -------
         Array, shape ``(*A.shape, *B.shape)``
+
+        Examples
+        --------
+        >>> jnp.multiply.outer(jnp.arange(2), jnp.arange(3))
+        Array([[0, 0, 0],
+               [0, 1, 2]], dtype=int32)
         """
         self._need("outer")
         util.check_arraylike(f"{self.__name__}.outer", A, B)
@@ -298,6 +365,15 @@ def frompyfunc(func, /, nin, nout, *, identity=None):
     func : function of ``nin`` numbers with ``nout`` results, which can be traced
     nin, nout : int
     identity : the number that changes nothing, if there is one
+
+    Returns
+    -------
+    ufunc
+
+    Examples
+    --------
+    >>> jnp.frompyfunc(lambda x, y: x + 2 * y, 2, 1)(jnp.arange(3), 1)
+    Array([2, 3, 4], dtype=int32)
     """
     return ufunc(func, nin, nout, identity=identity)
 
@@ -318,11 +394,12 @@ def _bits(kind: str):
 
 
 def _truth(kind: str):
-    def reduce(a, axis, keepdims, initial, where):
+    def reduce(a, axis, dtype, keepdims, initial, where):
         a = util.as_bool(util.as_array(util.operand(a)))
         initial = None if initial is None else util.as_bool(util.as_array(util.operand(initial)))
-        return reductions.reduce_bits(kind, a, axis=axis, keepdims=keepdims, initial=initial, where=where)
-    return _reduction(reduce)
+        result = reductions.reduce_bits(kind, a, axis=axis, keepdims=keepdims, initial=initial, where=where)
+        return result if dtype is None else convert(result, dtypes.check_user_dtype(dtype, "reduce"))
+    return reduce
 
 
 def _log_of_sum(combine, exp, log):

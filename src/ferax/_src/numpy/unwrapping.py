@@ -64,6 +64,11 @@ def unwrap(p, discont=None, axis=-1, period=2 * math.pi):
     References
     ----------
     ``numpy.unwrap``
+
+    Examples
+    --------
+    >>> jnp.unwrap(jnp.array([0., 3., 2.]), period=4)
+    Array([ 0., -1., -2.], dtype=float32)
     """
     p = ensure_arraylike("unwrap", p)
     if dtypes.kind_of(p.dtype) == "c":

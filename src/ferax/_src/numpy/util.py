@@ -22,6 +22,7 @@ from ferax._src.ops.select import select_n_p
 from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.types.symbolic_dims import is_symbolic_dim
 from ferax._src.util import config
 
 SCALARS = frozenset({bool, int, float, complex})
@@ -125,8 +126,8 @@ def cast(x, dtype, weak_type: bool = False):
         if kind is complex and dtypes.kind_of(dtype) != "c":
             return convert(x, dtype, weak_type)
         return numpy_scalar(x, dtype)
-    if weak_type:
-        return convert(x, dtype, True)
+    if weak_type or is_symbolic_dim(x):
+        return convert(x, dtype, weak_type)
     if dtypes.canonicalize(x.dtype) == dtype or dtypes.is_extended(dtype):
         return x
     with np.errstate(all="ignore"):
@@ -285,6 +286,11 @@ def strong(x, value):
     Which of the two a function uses is of no importance but for this: the results' weak types are to be those of JAX.
     """
     return numpy_scalar(value, x.aval.dtype) if isinstance(x, Array) else const(x, value)
+
+
+def literal(x, value):
+    """`const` for ``x`` without dimensions, else `strong`: of a weakly typed array, as in JAX, a result becomes ordinary."""
+    return strong(x, value) if shape_of(x) else const(x, value)
 
 
 def dtype_kind(x) -> str:

@@ -114,7 +114,7 @@ def _mapped(core, args, inputs, outputs, context: str):
     try:
         shape = broadcast_shapes(*loops) if loops else ()
     except ValueError:
-        raise incompatible_shapes("vectorize", loops) from None
+        raise ValueError(str(incompatible_shapes("vectorize", loops))) from None
 
     fun = core if outputs is None else _checked(core, outputs, sizes, context)
     # A dimension of size 1 that another argument has larger is not mapped for this one, but taken out of it.

@@ -27,7 +27,9 @@ def _points(M, name: str) -> int:
         M = concrete
     try:
         return int(M)
-    except TypeError:
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ValueError):
+            raise ValueError(f"jnp.{name}: M must be a number of points, got {M!r}") from None
         raise TypeError(f"jnp.{name}: M must be a number of points, got {M!r} of type {type(M).__name__}") from None
 
 
@@ -54,6 +56,11 @@ def bartlett(M):
     References
     ----------
     ``numpy.bartlett``
+
+    Examples
+    --------
+    >>> jnp.bartlett(5)
+    Array([0. , 0.5, 1. , 0.5, 0. ], dtype=float32)
     """
     return _window(M, "bartlett", lambda n, M: 1 - np.abs(2 * n - (M - 1)) / (M - 1))
 
@@ -72,6 +79,11 @@ def blackman(M):
     References
     ----------
     ``numpy.blackman``
+
+    Examples
+    --------
+    >>> jnp.blackman(1)
+    Array([1.], dtype=float32)
     """
     return _window(M, "blackman", lambda n, M: (
         0.42 - 0.5 * np.cos(2 * np.pi * n / (M - 1)) + 0.08 * np.cos(4 * np.pi * n / (M - 1))))
@@ -91,6 +103,11 @@ def hamming(M):
     References
     ----------
     ``numpy.hamming``
+
+    Examples
+    --------
+    >>> jnp.hamming(3)
+    Array([0.08, 1.  , 0.08], dtype=float32)
     """
     return _window(M, "hamming", lambda n, M: 0.54 - 0.46 * np.cos(2 * np.pi * n / (M - 1)))
 
@@ -109,6 +126,11 @@ def hanning(M):
     References
     ----------
     ``numpy.hanning``
+
+    Examples
+    --------
+    >>> jnp.hanning(5)
+    Array([0. , 0.5, 1. , 0.5, 0. ], dtype=float32)
     """
     return _window(M, "hanning", lambda n, M: 0.5 - 0.5 * np.cos(2 * np.pi * n / (M - 1)))
 
@@ -128,13 +150,21 @@ def kaiser(M, beta):
     References
     ----------
     ``numpy.kaiser``
+
+    Examples
+    --------
+    >>> jnp.kaiser(3, 0.)
+    Array([1., 1., 1.], dtype=float32)
     """
     M = _points(M, "kaiser")
     dtype = dtypes.default_float_dtype()
     if M <= 1:
         return ones((max(M, 0),), dtype)
     util.check_arraylike("kaiser", beta)
-    beta = convert(util.operand(beta), dtype)
+    beta = util.operand(beta)
+    if util.dtype_kind(beta) == "c":
+        raise ValueError("jnp.kaiser: beta must be real, got a complex number")
+    beta = convert(beta, dtype)
     half = (M - 1) / 2
     width = np.sqrt(1 - ((np.arange(M) - half) / half) ** 2).astype(dtype)
     return ops.div(i0(ops.mul(width, beta)), i0(beta))

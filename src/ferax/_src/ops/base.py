@@ -31,6 +31,7 @@ from ferax._src.tracing.core import Array, Primitive, Zero, ascribe, register, s
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.types.symbolic_dims import SymbolicDim, as_value
 from ferax._src.util import config
 from ferax._src.util.caches import trace_memoize
 
@@ -44,6 +45,7 @@ _KIND_NAMES = (("i", "signedinteger"), ("u", "unsignedinteger"), ("f", "floating
 # --- what operands may be -----------------------------------------------------------------------
 
 _PYTHON_SCALARS = {bool: "b", int: "iufc", float: "fc", complex: "c"}   # and the kinds of dtype each can become
+_SCALARS = frozenset((*_PYTHON_SCALARS, SymbolicDim))                 # a size, known or not, is a plain number too
 _LETTER_TYPE = {"b": bool, "i": int, "f": float, "c": complex}
 # (type of a scalar, dtype wanted, x64?) -> the type of Python scalar that has this dtype by default.
 _PLAIN = {
@@ -85,13 +87,15 @@ def prepare(name: str, *operands) -> Sequence:
     What does not fit is left as it is, for the type rule to complain of.
     """
     aval = next((x.aval for x in operands if isinstance(x, Array)), None)
-    out = [x if isinstance(x, Array) else operand(name, x, i) for i, x in enumerate(operands)]
+    out = [x if isinstance(x, Array) or type(x) is SymbolicDim else operand(name, x, i) for i, x in enumerate(operands)]
     if aval is None:
-        aval = next((aval_of(x) for x in out if type(x) not in _PYTHON_SCALARS), None)
+        aval = next((aval_of(x) for x in out if type(x) not in _SCALARS), None)
+        if aval is None and SymbolicDim in map(type, out):
+            return prepare(name, *[as_value(x) if type(x) is SymbolicDim else x for x in out])
         if aval is None:                                    # Python scalars only: of one type from here on
             kind = max((type(x) for x in out), key=list(_PYTHON_SCALARS).index)
             return out if kind is bool else [kind(x) for x in out]
-    return [scalar_like(x, aval) if type(x) in _PYTHON_SCALARS else x for x in out]
+    return [scalar_like(x, aval) if type(x) in _SCALARS else x for x in out]
 
 
 def scalar_like(value, aval):
@@ -101,6 +105,8 @@ def scalar_like(value, aval):
     plain = _PLAIN.get((kind, dtype, _x64.value))
     if plain is not None:                                   # a plain number stays one: it is a literal in jaxprs
         return value if plain is kind else plain(value)
+    if kind is SymbolicDim:
+        return convert(as_value(value), dtype, aval.weak_type) if dtypes.kind_of(dtype) in _PYTHON_SCALARS[int] else as_value(value)
     if dtypes.kind_of(dtype) not in _PYTHON_SCALARS[kind]:
         return value
     return convert(value, dtype, True) if aval.weak_type else numpy_scalar(value, dtype)
@@ -360,7 +366,7 @@ def binary(name: str, op: str | None, accepts: str, by_x: Callable | None = None
     def fn(x, y):
         if isinstance(x, Array):
             if not isinstance(y, Array):
-                y = scalar_like(y, x.aval) if type(y) in _PYTHON_SCALARS else operand(name, y, 1)
+                y = scalar_like(y, x.aval) if type(y) in _SCALARS else operand(name, y, 1)
         else:
             x, y = prepare(name, x, y)
         return state.trace.process(p, (x, y), {})[0]

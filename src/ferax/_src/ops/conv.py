@@ -41,6 +41,7 @@ from ferax._src.tracing.core import Primitive, Zero, register
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.types.symbolic_dims import has_symbolic
 
 _NAME = "conv_general_dilated"
 
@@ -158,6 +159,8 @@ conv_general_dilated_p = register(ConvGeneralDilated())
 def _is_small(y, out, params) -> bool:
     """Whether XLA's kernels for few input features suit it; with a large kernel, as gradients have, they are slow."""
     _, rhs_spec, out_spec = params["dimension_numbers"]
+    if has_symbolic((*y.shape, *out.shape)):
+        return False
     taps, places = math.prod([y.shape[i] for i in rhs_spec[2:]]), math.prod([out.shape[i] for i in out_spec[2:]])
     return (y.shape[rhs_spec[1]] < 48 and taps <= max(places, 128) and params["batch_group_count"] == 1
             and all(d == 1 for d in params["lhs_dilation"]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ferax._src.ops.static import as_static_ints
+from ferax._src.ops.static import as_static_int, as_static_ints
 
 
 class ConvDimensionNumbers(NamedTuple):
@@ -268,10 +268,10 @@ def conv_shape_tuple(lhs_shape, rhs_shape, strides, pads, batch_group_count=1):
     if any(n < 0 for n in padded):
         raise ValueError(f"a convolution's negative padding takes away more than there is: padding {tuple(pads)} for spatial "
                          f"sizes {sizes}")
-    batch, uneven = divmod(int(lhs_shape[0]), batch_group_count)
+    batch, uneven = divmod(as_static_int(lhs_shape[0], "lhs_shape"), batch_group_count)
     if uneven:
         raise ValueError(f"batch_group_count must divide the number of examples, got {batch_group_count} for {lhs_shape[0]}")
-    return (batch, int(rhs_shape[0]), *map(window_count, padded, windows, strides))
+    return (batch, as_static_int(rhs_shape[0], "rhs_shape"), *map(window_count, padded, windows, strides))
 
 
 def conv_general_shape_tuple(lhs_shape, rhs_shape, window_strides, padding, dimension_numbers):
@@ -319,5 +319,5 @@ def placed_by(values, spec) -> tuple:
     """A tuple with ``values[i]`` at ``spec[i]``."""
     out = [0] * len(spec)
     for value, i in zip(values, spec):
-        out[i] = int(value)
+        out[i] = as_static_int(value, "size")
     return tuple(out)

@@ -15,6 +15,7 @@ from ferax._src.ops.linear import Linear
 from ferax._src.ops.static import as_static_int
 from ferax._src.runtime import transfer
 from ferax._src.tracing.core import Array, Primitive, Zero, register
+from ferax._src.tracing.refs import Ref, unpack_error
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
 
@@ -31,6 +32,8 @@ def as_array(x):
     if getattr(x, "__jax_array__", None) is not None:
         return as_array(x.__jax_array__())
     aval = aval_of(x)                           # refuses lists, strings and None with a TypeError
+    if type(x) is Ref:
+        raise unpack_error(x)
     return transfer.array_from_host(x, aval.dtype, aval.weak_type)
 
 

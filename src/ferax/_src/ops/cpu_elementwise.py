@@ -33,7 +33,7 @@ SMALL = 256
 #: ... nor is it for more than so many of them in a program.
 MOST = 64
 #: From this many elements on `rem` looks at all of them before it chooses how much to do.
-LARGE = 1 << 16
+LARGE = 1 << 9
 
 
 class Form:

@@ -32,6 +32,7 @@ from ferax._src.tracing.core import Primitive, Zero, register
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.types.symbolic_dims import is_symbolic_dim
 
 
 class Cumulative(Primitive):
@@ -68,6 +69,9 @@ class Cumulative(Primitive):
         n = aval.shape[axis]
         if aval.size == 0 or n == 1:
             return [x]
+        if is_symbolic_dim(n):
+            return loop_over_rows(ctx, _step, {"primitive": self, "out": aval.dtype}, (x,), (aval,), self.start(aval.dtype), [aval.dtype],
+                                  axis, reverse, at_once=1)
         if ctx.tuned:
             dtype, start = aval.dtype, self.start(aval.dtype)
             if not wants_blocks(aval, axis, self.is_accurate(dtype)):

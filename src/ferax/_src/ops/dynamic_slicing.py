@@ -26,6 +26,7 @@ from ferax._src.ops.zeros import instantiate_zeros, zeros
 from ferax._src.tracing.core import Array, Primitive, Zero, register
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.types.symbolic_dims import as_value, has_symbolic, is_symbolic_dim
 
 
 def _check_indices(name: str, x, indices) -> None:
@@ -205,6 +206,8 @@ def _start_indices(name: str, shape, start_indices, allow_negative) -> list:
     elif len(allow_negative) != len(shape):
         raise ValueError(f"{name}: allow_negative_indices must have one entry for each of {len(shape)} dimensions, got "
                          f"{allow_negative}")
+    if has_symbolic(start_indices):
+        start_indices = [as_value(i) if is_symbolic_dim(i) else i for i in start_indices]
     given = {aval_of(i).dtype for i in start_indices if type(i) is not int}
     if len(given) > 1:
         raise _not_same_dtype(name, [aval_of(i).dtype for i in start_indices])
@@ -218,6 +221,9 @@ def _start_indices(name: str, shape, start_indices, allow_negative) -> list:
             plain = int(i)
             if plain < 0 and not negative:
                 raise ValueError(f"Index {plain} is out of bounds for dimension {size} if allow_negative_indices=False")
+            if plain < 0 and is_symbolic_dim(size):
+                out.append(convert(plain + size, dtype))
+                continue
             plain += size if plain < 0 else 0
             out.append(_plain_index(plain, dtype if type(i) is int else i.dtype))
         elif negative and dtypes.kind_of(aval_of(i).dtype) == "i":
@@ -249,7 +255,7 @@ def _wide_index(shape):
 def _from_front(i, size: int):
     """A traced index that may count from the end."""
     dtype = aval_of(i).dtype
-    return select(lt(i, dtype.type(0)), add(i, dtype.type(size)), i)
+    return select(lt(i, dtype.type(0)), add(i, convert(size, dtype) if is_symbolic_dim(size) else dtype.type(size)), i)
 
 
 # --- the functions ------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from __future__ import annotations
 from numbers import Number
 
 import numpy as np
-
 from ferax._src.ops.axes import move_axis, place_axis
 from ferax._src.ops.base import add, lower_as, numpy_scalar
 from ferax._src.ops.broadcasting import broadcast_in_dim_p, expand_dims
@@ -32,7 +31,7 @@ from ferax._src.ops.indexing import (
     scatter_numbers,
     window_sizes,
 )
-from ferax._src.ops.joining import concatenate
+from ferax._src.ops.joining import concatenate, concatenate_p
 from ferax._src.ops.reduce import reduce_and
 from ferax._src.ops.select import clamp, select
 from ferax._src.ops.shape import reshape_p
@@ -41,6 +40,7 @@ from ferax._src.ops.zeros import instantiate_zeros, zeros
 from ferax._src.tracing.core import Array, Primitive, Tracer, Zero, register
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.types.symbolic_dims import has_symbolic, maximum, minimum
 from ferax._src.util import errors
 
 CLIP, FILL, PROMISE = (
@@ -132,7 +132,7 @@ def within(indices, last):
         indices = convert(indices, np.dtype(np.int32))
     dtype = indices.dtype
     top = dtypes.iinfo(dtype).max
-    inside = le(indices, _row([min(max(n, 0), top) for n in last], dtype, len(shape)))
+    inside = le(indices, _row([minimum(maximum(n, 0), top) for n in last], dtype, len(shape)))
     if dtypes.kind_of(dtype) == "i":
         inside = bitwise_and(inside, ge(indices, dtype.type(0)))
     if shape[-1] == 1:
@@ -142,6 +142,9 @@ def within(indices, last):
 
 def _row(values, dtype, ndim: int):
     """Constants along the last of ``ndim`` dimensions; a scalar where they are all the same."""
+    if has_symbolic(values):
+        entries = [reshape_p.bind(convert(v, dtype), new_sizes=(1,) * ndim, dimensions=None, sharding=None)[0] for v in values]
+        return concatenate_p.bind(*entries, dimension=ndim - 1)[0]
     if len(set(values)) == 1:
         return dtype.type(values[0])
     return np.array(values, dtype).reshape((1,) * (ndim - 1) + (len(values),))

@@ -22,6 +22,7 @@ from ferax._src.ops.shape import reshape_p
 from ferax._src.ops.slicing import pad_p
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray
+from ferax._src.types.symbolic_dims import has_symbolic
 
 _I32 = np.dtype(np.int32)
 _F32 = np.dtype(np.float32)
@@ -69,7 +70,7 @@ def loop_over_rows(ctx, step, params: dict, operands, avals, start, outs, axis: 
     at_once : how many rows to read and write at a time; 1 for steps that are not cheap, as XLA may do them again for each of these
     """
     shape = avals[0].shape
-    if math.prod(shape[axis + 1:]) < CONTIGUOUS and axis:
+    if axis and not has_symbolic(shape) and math.prod(shape[axis + 1:]) < CONTIGUOUS:
         order = [axis, *range(axis), *range(axis + 1, len(shape))]
         front = tuple([shape[i] for i in order])
         operands = [ctx.transpose(x, front, a.dtype, order) for x, a in zip(operands, avals)]
@@ -94,7 +95,7 @@ def loop_over_rows(ctx, step, params: dict, operands, avals, start, outs, axis: 
                    for y, new, a in zip(results, found[n_carry:], out_avals)]
         return [*found[:n_carry], *results]
 
-    at_once = at_once if n >= FEW_STEPS else 1
+    at_once = at_once if at_once == 1 or n >= FEW_STEPS else 1
     whole = n - n % at_once
 
     def body(place, *values):

@@ -11,6 +11,7 @@ import operator
 import numpy as np
 
 from ferax._src.tracing.core import Tracer
+from ferax._src.types.symbolic_dims import is_symbolic_dim
 from ferax._src.util import errors
 
 
@@ -21,6 +22,8 @@ def as_static_int(value, name: str) -> int:
     try:
         return operator.index(value)
     except TypeError:
+        if is_symbolic_dim(value):
+            return value
         raise TypeError(f"{name} must be an integer, got {value!r} of type {type(value).__name__}") from None
 
 
@@ -47,6 +50,8 @@ def _one_of(value, name: str, given) -> int:
     try:
         return operator.index(value)
     except TypeError:
+        if is_symbolic_dim(value):
+            return value
         raise TypeError(f"{name} must be a sequence of integers, got {given!r}: {value!r} is of type "
                         f"{type(value).__name__}") from None
 

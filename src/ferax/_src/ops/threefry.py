@@ -96,7 +96,13 @@ class Iota2x32Shape(Primitive):
         size = math.prod(shape)
         wide = ShapedArray(shape, _UINT32 if size <= 2 ** 32 else _UINT64)  # wide enough for all indices
         index, stride = None, size
-        for d, n in enumerate(shape):
+        # In a row XLA computes many at once, whatever the shape; cut over devices, each needs the indices of its part.
+        flat = ctx.state.num_partitions == 1 and len(shape) > 1
+        if flat:
+            row = ShapedArray((size,), wide.dtype)
+            index = ctx.op("stablehlo.iota", (), [ctx.type(row)], {"iota_dimension": ctx.i64(0)}).result
+            index = ctx.op("stablehlo.reshape", (index,), [ctx.type(wide)]).result
+        for d, n in enumerate(() if flat else shape):
             stride //= n or 1
             step = ctx.op("stablehlo.iota", (), [ctx.type(wide)], {"iota_dimension": ctx.i64(d)}).result
             if stride != 1:

@@ -8,6 +8,7 @@ from ferax._src.control.stop_gradient import stop_gradient
 from ferax._src.numpy.arithmetic import add as jnp_add, multiply as jnp_multiply
 from ferax._src.numpy.division import true_divide
 from ferax._src.numpy.powers import power
+from ferax._src.ops.accuracy import AccuracyMode
 from ferax._src.ops.compare import eq, ge, le, lt
 from ferax._src.ops.convert import bitcast_convert_type, convert
 from ferax._src.ops.elementwise import (
@@ -20,7 +21,7 @@ from ferax._src.ops.select import select
 from ferax._src.random.arguments import (
     as_shape, check_safe_to_cast, constrained, float_dtype, inexact_dtype, parameter, sample_shape)
 from ferax._src.random.keys import fresh, random_bits, single
-from ferax._src.random.prng import random_split_p
+from ferax._src.random.prng import random_split_p, threefry_impl
 from ferax._src.random.uniform import uniform_between, unit
 from ferax._src.runtime.fused import fused
 from ferax._src.types import dtypes
@@ -51,7 +52,11 @@ def normal_(key, *, shape, dtype):
     """`normal` with all arguments checked."""
     if dtypes.kind_of(dtype) == "c":
         part = dtypes.to_floating_dtype(dtype)
-        real, imag = unstack(normal_(random_split_p.bind(key, shape=(2,))[0], shape=shape, dtype=part))
+        keys = random_split_p.bind(key, shape=(2,))[0]
+        if key.dtype._impl is threefry_impl:
+            real, imag = unstack(normal_(keys, shape=shape, dtype=part))
+        else:                                   # other generators may draw all from the first of several keys
+            real, imag = [normal_(k, shape=shape, dtype=part) for k in unstack(keys)]
         return div(complex_(real, imag), dtype.type(np.sqrt(2)))
     low = np.nextafter(np.array(-1, dtype), np.array(0, dtype), dtype=dtype)[()]
     return mul(dtype.type(np.sqrt(2)), erf_inv(uniform_between(key, low, dtype.type(1), shape=shape, dtype=dtype)))
@@ -134,7 +139,8 @@ def _logistic(key, *, shape, dtype):
 @fused(static=("shape", "dtype"))
 def _cauchy(key, *, shape, dtype):
     u = uniform_between(key, dtypes.finfo(dtype).eps, dtype.type(1), shape=shape, dtype=dtype)
-    return tan(mul(dtype.type(np.pi), sub(u, dtype.type(0.5))))
+    # XLA's tangent, not a quicker one: the numbers are JAX's to the last bit.
+    return tan(mul(dtype.type(np.pi), sub(u, dtype.type(0.5))), accuracy=AccuracyMode.DEFAULT)
 
 
 def _maxwell(key, *, shape, dtype):

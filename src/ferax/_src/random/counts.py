@@ -26,7 +26,7 @@ from ferax._src.ops.select import clamp, select
 from ferax._src.ops.zeros import full
 from ferax._src.random.arguments import as_shape, constrained, float_dtype, sample_shape, shape_of
 from ferax._src.random.keys import fresh, single
-from ferax._src.random.prng import random_split_p
+from ferax._src.random.prng import random_clone_p, random_split_p
 from ferax._src.random.uniform import unit
 from ferax._src.runtime.fused import fused
 from ferax._src.types import dtypes
@@ -73,8 +73,9 @@ def poisson(key, lam, shape=None, dtype=None, *, out_sharding=None):
 def _poisson(key, lam, *, shape, dtype):
     lam = convert(broadcast_to(lam, shape), _FLOAT32)
     small = bitwise_or(ne(lam, lam), lt(lam, np.float32(10)))
+    again = random_clone_p.bind(key)[0]         # of the two numbers for each element only one is used
     drawn = select(small, _poisson_by_product(key, select(small, lam, np.float32(0)), dtype),
-                   _poisson_by_rejection(key, select(small, np.float32(1e5), lam), dtype))
+                   _poisson_by_rejection(again, select(small, np.float32(1e5), lam), dtype))
     return select(eq(lam, np.float32(0)), dtype.type(0), drawn)
 
 
@@ -175,8 +176,9 @@ def _binomial(key, count, prob, *, shape, dtype):
     q = select(bad_q, number(0.01), q)
     small = bitwise_or(bad_count, le(mul(count, q), number(10)))
     count = floor(count)
+    again = random_clone_p.bind(key)[0]         # of the two numbers for each element only one is used
     drawn = select(small, _binomial_by_sums(key, select(small, count, number(0)), q, dtype),
-                   _binomial_by_rejection(key, select(small, number(1e4), count), select(small, number(0.5), q), dtype))
+                   _binomial_by_rejection(again, select(small, number(1e4), count), select(small, number(0.5), q), dtype))
     invalid = bitwise_or(bad_q, bad_count)
     drawn = select(invalid, dtype.type(np.nan), drawn)
     drawn = select(bitwise_and(infinite, bitwise_not(invalid)), dtype.type(np.inf), drawn)

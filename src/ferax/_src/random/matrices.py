@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ferax._src.numpy.arithmetic import add
 from ferax._src.numpy.einsum import einsum
 from ferax._src.numpy.linalg_factors import cholesky, qr
@@ -11,6 +13,7 @@ from ferax._src.numpy.util import broadcast_to, ensure_arraylike, promote_dtypes
 from ferax._src.ops.broadcasting import broadcast_shapes, expand_dims
 from ferax._src.ops.elementwise import mul, sign, sqrt
 from ferax._src.ops.linalg_matrices import diagonal
+from ferax._src.ops.shape import reshape
 from ferax._src.ops.static import as_static_int
 from ferax._src.random.arguments import as_shape, constrained, float_dtype, inexact_dtype
 from ferax._src.random.continuous import normal_
@@ -111,6 +114,7 @@ def _multivariate_normal(key, mean, cov, *, shape, dtype, method):
     else:
         vectors, sizes = svd(cov)[:2] if method == "svd" else eigh(cov)[::-1]
         factor = mul(vectors, broadcast_to(expand_dims(sqrt(sizes), (sizes.ndim - 1,)), vectors.shape))
-    numbers = normal_(key, shape=(*shape, mean.shape[-1]), dtype=dtype)
+    # Drawn in a row: XLA computes many at once, which it does not for rows as short as ``mean``.
+    numbers = reshape(normal_(key, shape=(math.prod(shape) * mean.shape[-1],), dtype=dtype), (*shape, mean.shape[-1]))
     found = einsum("...ij,...j->...i", factor, numbers)
     return add(broadcast_to(mean, found.shape), found)

@@ -23,7 +23,9 @@ from ferax._src.transforms import extended  # noqa: F401  how keys are reshaped,
 from ferax._src.transforms.batch import batch_flat
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.util import config
 
+_debug_key_reuse = config.debug_key_reuse
 _UINT32 = np.dtype(np.uint32)
 _UINT = {8: np.dtype(np.uint8), 16: np.dtype(np.uint16), 32: _UINT32, 64: np.dtype(np.uint64)}
 
@@ -306,7 +308,8 @@ _as_words: dict[Signature, Signature] = {}
 
 def wrap(words, impl: PRNGImpl):
     """Typed keys from an array of words."""
-    if type(words) is ArrayImpl and state.trace is eval_trace:
+    # Where key reuse is looked for, keys of the same words are told apart by their buffers.
+    if type(words) is ArrayImpl and state.trace is eval_trace and not _debug_key_reuse.value:
         sig = _as_keys.get((words._sig, impl))
         if sig is not None:
             return ArrayImpl(words._buf, sig)

@@ -15,7 +15,7 @@ from ferax._src.ops.joining import unstack
 from ferax._src.ops.select import clamp, select
 from ferax._src.random.arguments import as_shape, constrained, float_dtype, parameter, sample_shape
 from ferax._src.random.keys import random_bits, single
-from ferax._src.random.prng import random_split_p, threefry_impl
+from ferax._src.random.prng import random_split_p
 from ferax._src.runtime.fused import fused
 from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
@@ -177,10 +177,9 @@ def _integers(key, minval, maxval, shape, dtype, above):
         wider = bitwise_and(parameter(above, dtypes.bool_, len(shape)), gt(high, low))
         span = select(wider, add(span, one), span)
     keys = random_split_p.bind(key, shape=(2,))[0]
-    if keys.dtype._impl is threefry_impl:
-        higher, lower = unstack(random_bits(keys, width, shape))
-    else:                                       # other generators may draw all from the first of several keys
-        higher, lower = [random_bits(k, width, shape) for k in unstack(keys)]
+    # One after the other: other generators may draw all from the first of several keys, and XLA computes two rows of bits
+    # more slowly than twice one.
+    higher, lower = [random_bits(k, width, shape) for k in unstack(keys)]
     half = rem(unsigned.type(2 ** (width // 2)), span)
     multiplier = rem(mul(half, half), span)                 # 2^width mod span
     offset = rem(add(mul(rem(higher, span), multiplier), rem(lower, span)), span)

@@ -12,6 +12,7 @@ Nothing here computes: operators and the methods of NumPy are hung on `Array` by
 
 from __future__ import annotations
 
+import functools
 import gc
 import operator
 from typing import Any
@@ -25,6 +26,7 @@ from ferax._src.runtime import devices
 from ferax._src.tracing.core import Array
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray
+from ferax._src.types.layouts import Format, Layout
 from ferax._src.types.shardings import Index, SingleDeviceSharding
 from ferax._src.util.tracebacks import api_boundary
 
@@ -84,16 +86,51 @@ def scatter(value: np.ndarray, aval: ShapedArray, sharding, committed: bool):
 
 # --- shards -------------------------------------------------------------------------------------
 
+@functools.lru_cache(maxsize=256)
+def _places(sharding, shape: tuple) -> dict[Any, tuple[Index, int]]:
+    """For each device the index of its part, and how many devices before it have the same part."""
+    copies: dict[str, int] = {}
+    found = {}
+    for device, index in sharding.devices_indices_map(shape).items():
+        key = str(index)
+        copies[key] = copies.get(key, -1) + 1
+        found[device] = index, copies[key]
+    return found
+
+
 class Shard:
-    """The part of an array on one device: `device`, `index` (where it belongs), `replica_id`, `data`."""
+    """The part of an array on one device.
 
-    __slots__ = ("device", "index", "replica_id", "_data")
+    Parameters
+    ----------
+    device : Device
+    sharding : Sharding of the whole array
+    global_shape : shape of the whole array
+    data : array on that device; None where another process holds it
+    """
 
-    def __init__(self, device, index: Index, replica_id: int, data):
-        self.device = device
-        self.index = index
-        self.replica_id = replica_id
+    __slots__ = ("_device", "_sharding", "_global_shape", "_data")
+
+    def __init__(self, device, sharding, global_shape, data=None):
+        self._device = device
+        self._sharding = sharding
+        self._global_shape = tuple(global_shape)
         self._data = data
+
+    @property
+    def device(self):
+        """The device."""
+        return self._device
+
+    @property
+    def index(self) -> Index:
+        """Where the part belongs in the whole array."""
+        return _places(self._sharding, self._global_shape)[self._device][0]
+
+    @property
+    def replica_id(self) -> int:
+        """How many devices before this one hold the same part: 0 for the first."""
+        return _places(self._sharding, self._global_shape)[self._device][1]
 
     @property
     def data(self):
@@ -166,8 +203,13 @@ class ArrayImpl(Array):
         shape = sig.physical.shape
         out = np.empty(shape, sig.physical.dtype)
         where = sharding.addressable_devices_indices_map(shape)
+        done = set()                            # of equal parts the first device's counts
         for device, part in zip(sharding._device_list.addressable_device_list, self._shard_buffers()):
-            out[where[device]] = part._value
+            index = where[device]
+            key = tuple([(s.start, s.stop) for s in index])
+            if key not in done:
+                done.add(key)
+                out[index] = part._value
         out.flags.writeable = False
         return out
 
@@ -345,6 +387,12 @@ class ArrayImpl(Array):
         sharding = self._sig.sharding
         return sharding._device if self._sig.single else sharding
 
+    @property
+    def format(self) -> Format:
+        """How the elements lie in memory: their layout on each device, and the sharding."""
+        layout = None if self.is_deleted() else buffers.layout(self._buf)
+        return Format(layout and Layout.from_pjrt_layout(layout), self._sig.sharding)
+
     def devices(self) -> set:
         """The devices that hold the array."""
         buffers.check_alive(self._buf)
@@ -395,15 +443,9 @@ class ArrayImpl(Array):
         """The parts on all devices; those of other processes have no data."""
         buffers.check_alive(self._buf)
         sharding = self._sig.sharding
-        mine = dict(zip(sharding._device_list.addressable_device_list, self._shard_buffers()))
-        copies: dict[str, int] = {}
-        shards = []
-        for device, index in sharding.devices_indices_map(self.aval.shape).items():
-            key = str(index)
-            replica = copies[key] = copies.get(key, -1) + 1
-            data = mine.get(device)
-            shards.append(Shard(device, index, replica, None if data is None else self._logical_shard(data)))
-        return shards
+        mine = {d: self._logical_shard(part)
+                for d, part in zip(sharding._device_list.addressable_device_list, self._shard_buffers())}
+        return [Shard(device, sharding, self.aval.shape, mine.get(device)) for device in _places(sharding, self.aval.shape)]
 
     def addressable_data(self, index: int) -> ArrayImpl:
         """The part on the ``index``-th device of this process."""
@@ -485,3 +527,4 @@ def live_arrays(platform: str | None = None) -> list[ArrayImpl]:
 
 
 devices.on_clear(_signatures.clear)
+devices.on_clear(_places.cache_clear)

@@ -41,7 +41,7 @@ def checked(run: Callable, closed: ClosedJaxpr, in_sigs: Sequence[Signature], na
         wrong = what_is_wrong(outs)
         if wrong is not None:
             eqns = closed.jaxpr.eqns
-            if len(eqns) > 1 or any(e.primitive.holds_jaxprs for e in eqns):
+            if len(eqns) > 1 or any(e.primitive.holds_jaxprs and not hasattr(e.primitive, "program_for") for e in eqns):
                 _blame(closed, [ArrayImpl(b, s) for b, s in zip(bufs, in_sigs)], wrong, name)
             where = f" at {source_info.summarize(eqns[0].source)}" if eqns and eqns[0].source is not None else ""
             raise FloatingPointError(f"invalid value ({wrong}) encountered in {name}{where}")

@@ -37,7 +37,9 @@ def default_options(platform: str, contractions: frozenset) -> dict[str, Any]:
 
     Nothing to win without any.  16-bit products are slower when fused (1.3 to 2.5 times), so they stay single.  YNN's
     convolution wins for forward convolutions of few channels, its default; elsewhere products with what surrounds them
-    and reductions in YNN, convolutions in XLA, are 1.1 to 2.4 times as fast as jaxlib's default.
+    and reductions in YNN, convolutions in XLA, are 1.1 to 2.4 times as fast as jaxlib's default. That is so for whole models;
+    where all there is are a few products, one of them fused with what makes its operands may do that work many times over
+    (a covariance: 2.5 times slower).
     """
     if platform != "cpu" or not contractions or _option_unknown or config.cpu_lowerings.value == "plain":
         return {}
@@ -45,7 +47,7 @@ def default_options(platform: str, contractions: frozenset) -> dict[str, Any]:
         return {}
     if "half_dot" in contractions:
         return {_FUSION_OPTION: _INDIVIDUAL_DOT_REDUCE}
-    if contractions == {"small_conv"}:
+    if contractions in ({"small_conv"}, {"dot"}):
         return {}
     return {_FUSION_OPTION: _DOT_REDUCE}
 

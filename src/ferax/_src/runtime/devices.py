@@ -33,6 +33,8 @@ class Distributed:
     process_id: int = 0
     num_processes: int = 1
     coordinator_address: str | None = None
+    partition_index: int | None = None
+    preemption: Any = None              # listens for notices that this machine will be taken away
 
 
 distributed = Distributed()
@@ -66,6 +68,8 @@ def _plugin_client(name: str):
         options |= given if isinstance(given, dict) else dict(o.split(":", 1) for o in given.split(";") if o)
     if distributed.client is not None:
         options |= {"node_id": distributed.process_id, "num_nodes": distributed.num_processes}
+        if distributed.partition_index is not None:
+            options["partition_index"] = distributed.partition_index
     return engine.make_plugin_client(name, distributed=distributed.client, options=options)
 
 

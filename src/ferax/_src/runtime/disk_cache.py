@@ -26,6 +26,7 @@ from typing import Any
 from ferax._src import engine
 from ferax._src.engine import compiler
 from ferax._src.runtime.lowering import Lowered
+from ferax._src.util import monitoring
 from ferax._src.util.config import FLAGS
 
 logger = logging.getLogger(__name__)
@@ -209,9 +210,17 @@ def cached(lowered: Lowered, devices: Sequence[Any], options: Any, compile_: Any
     if not is_used() or not can_keep(lowered):
         return compile_()
     key = key_of(lowered, devices, options)
+    monitoring.record_event(monitoring.CACHE_REQUEST)
+    started = time.perf_counter()
     executable = load(key, devices, options)
     if executable is None:
+        monitoring.record_event(monitoring.CACHE_MISS)
         started = time.perf_counter()
         executable = compile_()
         store(key, executable, time.perf_counter() - started)
+    elif monitoring.is_watched():
+        seconds = time.perf_counter() - started
+        monitoring.record_event(monitoring.CACHE_HIT)
+        monitoring.record_event_duration_secs(monitoring.CACHE_SAVED, (compile_time_of(key) or 0.0) - seconds)
+        monitoring.record_event_duration_secs(monitoring.CACHE_READ, seconds)
     return executable

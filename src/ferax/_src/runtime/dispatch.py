@@ -34,7 +34,7 @@ _last_context: tuple[Any, int, int, int] = (None, -1, -1, -1)
 
 # Options that matter while a function is traced, but not to what one given operation compiles to.
 _OF_TRACING = ("jax_numpy_dtype_promotion", "jax_numpy_rank_promotion", "jax_explicit_x64_dtypes", "jax_disable_jit",
-               "ferax_axis_env")
+               "ferax_axis_env", "ferax_varying_axes")
 
 
 def _context_changed() -> tuple[Any, int, int, int]:
@@ -98,6 +98,11 @@ def _prepare(primitive: Primitive, args, params, cache: dict, key: tuple):
     evaluate = getattr(primitive, "evaluate", None)
     if evaluate is not None:                    # device_put and its kin: no program, it only moves values
         return lambda bufs: evaluate(arrays, params)
+    program_for = getattr(primitive, "program_for", None)
+    if program_for is not None:                 # shard_map: it knows where it runs
+        run = program_for(arrays, params).run_buffers
+        remember(cache, key, run)
+        return run
     closed = _program_of(primitive, tuple([x.aval for x in arrays]), params)
     for x in arrays:
         if x.is_deleted():

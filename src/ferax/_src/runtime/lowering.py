@@ -25,11 +25,10 @@ from ferax._src.runtime.lowering_module import (
     EMBED_LIMIT,
     ModuleState,
     Slots,
-    hidden_constants,
     ordered_effects,
     slots,
 )
-from ferax._src.runtime.lowering_shardings import sharding_attributes
+from ferax._src.runtime.lowering_shardings import replicated_attributes, sharding_attributes
 from ferax._src.tracing.core import Primitive, remember
 from ferax._src.tracing.staging import trace_to_jaxpr
 
@@ -139,6 +138,8 @@ def lower_jaxpr(
     num_partitions: int | None = None,
     axis_context: Any = None,
     alias_outputs: bool = True,
+    embed_constants: bool = False,
+    make_context: Callable[[ModuleState], LoweringContext] | None = None,
 ) -> Lowered:
     """Lowers a closed jaxpr to a StableHLO module.
 
@@ -154,6 +155,8 @@ def lower_jaxpr(
     num_replicas, num_partitions : defaults to one replica, and a partition for each device
     axis_context : what named axes mean in the whole program (for pmap)
     alias_outputs : pair donated arguments with results here; False leaves the pairing to XLA
+    embed_constants : write all constants into the module instead of making big ones hidden arguments
+    make_context : another context for the rules than `LoweringContext`; its ``enter_main(avals, values)`` prepares the arguments
     """
     from ferax._src.engine import mlir  # lazy: MLIR's bindings take 40 ms to load
     from ferax._src.runtime.lowering_context import LoweringContext  # lazy: the same
@@ -167,7 +170,8 @@ def lower_jaxpr(
     state = ModuleState(bench, module, platform, name, num_replicas, num_partitions)
     if devices is not None:
         state.device_ids = tuple(d.id for d in devices)
-    ctx = LoweringContext(state)
+    state.embeds_constants = embed_constants
+    ctx = LoweringContext(state) if make_context is None else make_context(state)
     ctx.axis_context = axis_context
 
     eqns, live = _live_eqns(jaxpr)
@@ -180,7 +184,7 @@ def lower_jaxpr(
     out_layouts = list(out_layouts) if out_layouts is not None else [None] * len(jaxpr.outvars)
 
     effects = ordered_effects(jaxpr.effects)
-    hidden = hidden_constants(closed)
+    hidden = state.hidden_constants(closed)
     in_avals = [v.aval for v in invars]
     out_avals = [v.aval for v in jaxpr.outvars]
     types = [bench.token_type] * len(effects) + [ctx.type(c.aval) for c in hidden] + ctx.types(in_avals)
@@ -191,16 +195,15 @@ def lower_jaxpr(
     ctx.tokens = dict(zip(effects, arguments))
     arguments = arguments[len(effects) :]
     ctx.hidden = {id(c.value): v for c, v in zip(hidden, arguments)}
-
     env = {v: ctx.closed_over(c, v.aval) for v, c in zip(jaxpr.constvars, closed.consts)}
-    env.update(zip(invars, arguments[len(hidden) :]))
+    env.update(zip(invars, ctx.enter_main(in_avals, arguments[len(hidden) :])))
     ctx.run_eqns(eqns, env)
     results = [ctx.tokens[e] for e in effects]
     results += [ctx.literal(v) if type(v) is Literal else env[v] for v in jaxpr.outvars]
 
     first_result = len(effects)
     aliases, unusable = _match_donations(donated, in_avals, in_shardings, out_avals, out_shardings)
-    leading = [{} for _ in range(len(effects) + len(hidden))]
+    leading = [{} for _ in effects] + [replicated_attributes(state, c.aval) for c in hidden]
     arg_attributes = leading + [
         _value_attributes(state, aval, sharding, layout)
         | _donation_attribute(state, target, first_result, alias_outputs)

@@ -15,7 +15,7 @@ import numpy as np
 from ferax._src.engine import mlir
 from ferax._src.ir.jaxpr import ClosedJaxpr
 from ferax._src.runtime.array import physical_aval
-from ferax._src.runtime.lowering_module import ModuleState, ordered_effects, physical_value
+from ferax._src.runtime.lowering_module import FEW_PRODUCTS, ModuleState, ordered_effects, physical_value
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, abstract_token, aval_of
 from ferax._src.util import config
@@ -338,7 +338,9 @@ class Builder:
 
         self.region(op.regions[0], types, run_cond)
         self.tokens = dict(outer)
+        self.state.products += FEW_PRODUCTS  # one product in a loop is many
         self.region(op.regions[1], types, run_body)
+        self.state.products -= FEW_PRODUCTS
         self.tokens = outer
         results = list(op.results)
         self.tokens.update(zip(order, results))

@@ -29,9 +29,9 @@ from ferax._src.ir.jaxpr import ClosedJaxpr, Literal
 from ferax._src.runtime.array import physical_aval
 from ferax._src.runtime.lowering_builder import Builder
 from ferax._src.runtime.lowering_module import (
+    FEW_PRODUCTS,
     SubFunction,
     has_extended,
-    hidden_constants,
     ordered_effects,
     slots,
     symbol_text,
@@ -46,6 +46,10 @@ _CONTRACTIONS = frozenset(("dot_general", "ragged_dot_general", "ragged_dot"))
 
 class LoweringContext(Builder):
     """What lowering rules see; see the module's text."""
+
+    def enter_main(self, avals: Sequence[Any], values: Sequence[Any]) -> list:
+        """The arguments of ``main`` as its operations are to use them."""
+        return list(values)
 
     # Programs inside programs -------------------------------------------------------------------------------------
 
@@ -133,7 +137,14 @@ class LoweringContext(Builder):
             self.scope = scope
 
     def note_contraction(self, kind: str) -> None:
-        """Remembers, for the compile options, that there is a 'dot', 'half_dot', 'conv' or 'small_conv'."""
+        """Remembers, for the compile options, that there is a 'dot', 'half_dot', 'conv' or 'small_conv'.
+
+        Of a 'dot' in a loop, and from more than a few of them on, there are 'dots'.
+        """
+        if kind == "dot":
+            self.state.products += 1
+            if self.state.products > FEW_PRODUCTS:
+                kind = "dots"
         self.state.contractions.add(kind)
 
     def _lower_physically(self, primitive: Any, values: Sequence[Any], params: Mapping[str, Any]) -> list:
@@ -147,11 +158,9 @@ class LoweringContext(Builder):
 
     def call_function(self, closed: ClosedJaxpr, *values: Any, name: str = "function") -> list:
         """A call of a private function that has the jaxpr's operations; it is written once per jaxpr in a module."""
-        if self.isolated:
+        if self.isolated or getattr(self.axis_context, "holds_values", False):
             return self.inline(closed, *values, scope=name)
-        function = self.state.functions.get(id(closed))
-        if function is None:
-            function = self._emit_function(closed, name)
+        function = self.state.functions.get(self._function_key(closed)) or self._emit_function(closed, name)
         leading = [self.tokens[e] for e in function.effects] + [
             self.closed_over(c.value, c.aval) for c in function.hidden
         ]
@@ -166,10 +175,10 @@ class LoweringContext(Builder):
         self, closed: ClosedJaxpr, *values: Any, name: str, attributes: Mapping[str, Any], version: int
     ) -> list:
         """An operation that the compiler may know by name, with a private function for its parts."""
-        if self.isolated or ordered_effects(closed.effects):
+        if self.isolated or ordered_effects(closed.effects) or getattr(self.axis_context, "holds_values", False):
             return self.inline(closed, *values, scope=name)
         bench = self.bench
-        function = self.state.functions.get(id(closed)) or self._emit_function(closed, name)
+        function = self.state.functions.get(self._function_key(closed)) or self._emit_function(closed, name)
         hidden = [self.closed_over(c.value, c.aval) for c in function.hidden]
         attrs = {
             "name": bench.string(name),
@@ -192,7 +201,7 @@ class LoweringContext(Builder):
         if self.isolated:
             return write(self, *operands)
         key = (key, state.num_partitions)
-        function = state.functions.get(key)
+        function = state.functions.get((key, self.axis_context))
         if function is None:
             symbol = state.fresh_symbol(name)
             known = bench.memo.get(key)
@@ -205,22 +214,26 @@ class LoweringContext(Builder):
                 known = bench.remember_function(key, written, result.type)
             else:
                 bench.copy_function(known[0], state.module, symbol)
-            function = state.functions[key] = SubFunction(symbol, [], [], [known[1]])
+            function = state.functions[key, self.axis_context] = SubFunction(symbol, [], [], [known[1]])
         attrs = {"callee": bench.symbol(function.symbol)}
         return create("func.call", function.out_types, operands, attrs, None, 0, self.loc, self.ip).result
 
     def function_symbols(self, jaxprs: Sequence[ClosedJaxpr], name: str) -> Any:
         """An attribute that names private functions with the operations of jaxprs, for custom calls that call them."""
         for closed in jaxprs:
-            if id(closed) not in self.state.functions:
+            if self._function_key(closed) not in self.state.functions:
                 self._emit_function(closed, name)
-        functions = [self.state.functions[id(closed)] for closed in jaxprs]
+        functions = [self.state.functions[self._function_key(closed)] for closed in jaxprs]
         return self.bench.array([self.bench.symbol(function.symbol) for function in functions])
+
+    def _function_key(self, closed: ClosedJaxpr) -> tuple:
+        """By what a jaxpr's function is known in the module: collectives in it depend on the meaning of named axes."""
+        return id(closed), self.axis_context
 
     def _emit_function(self, closed: ClosedJaxpr, name: str) -> SubFunction:
         bench, state = self.bench, self.state
         state.keep_alive.append(closed)
-        hidden = hidden_constants(closed)
+        hidden = state.hidden_constants(closed)
         effects = ordered_effects(closed.effects)
         types = (
             [bench.token_type] * len(effects)
@@ -241,7 +254,7 @@ class LoweringContext(Builder):
             bench.finish_function(function, block, results)
         self.avals_in, self.avals_out = avals
         self.hidden, self.tokens = saved
-        found = state.functions[id(closed)] = SubFunction(symbol, hidden, effects, [r.type for r in results])
+        found = state.functions[self._function_key(closed)] = SubFunction(symbol, hidden, effects, [r.type for r in results])
         return found
 
     # Calls that leave the program -----------------------------------------------------------------------------------

@@ -14,6 +14,9 @@ from ferax._src.types import dtypes
 #: Constants with more elements than this become hidden arguments instead of being written into the program.
 EMBED_LIMIT = 16
 
+#: Programs with at most so many matrix products are few products with little around them: see `compile.default_options`.
+FEW_PRODUCTS = 3
+
 
 class Slots:
     """Functions of higher floors that lowering calls; each is filled once, at import, by the file named."""
@@ -45,7 +48,9 @@ class ModuleState:
         "num_partitions",
         "device_ids",
         "contractions",
+        "products",
         "written_calls",
+        "embeds_constants",
         "name",
     )
 
@@ -68,9 +73,15 @@ class ModuleState:
         self.num_partitions = num_partitions
         self.device_ids: tuple[int, ...] | None = None
         self.written_calls = 0  # of `LoweringContext.call_written`
+        self.embeds_constants = False  # write all constants into the program: it has to stand alone
         self.contractions: set[str] = (
             set()
-        )  # 'dot', 'half_dot', 'conv', 'small_conv': for the compile options
+        )  # 'dot', 'dots', 'half_dot', 'conv', 'small_conv': for the compile options
+        self.products = 0  # how many of 'dot' there are
+
+    def hidden_constants(self, closed: ClosedJaxpr) -> list[HiddenConstant]:
+        """The constants that a function with the jaxpr's operations takes as leading arguments."""
+        return [] if self.embeds_constants else hidden_constants(closed)
 
     def fresh_symbol(self, name: str) -> str:
         """A function name nobody has in this module."""
@@ -90,13 +101,14 @@ class ModuleState:
 class SubFunction:
     """A private function of the module, emitted once per jaxpr."""
 
-    __slots__ = ("symbol", "hidden", "effects", "out_types")
+    __slots__ = ("symbol", "hidden", "effects", "out_types", "in_types")
 
-    def __init__(self, symbol: str, hidden: list, effects: list, out_types: list):
+    def __init__(self, symbol: str, hidden: list, effects: list, out_types: list, in_types: list | None = None):
         self.symbol = symbol
         self.hidden = hidden  # constants it takes as leading arguments
         self.effects = effects  # ordered effects: a token each, before everything else
         self.out_types = out_types
+        self.in_types = in_types  # where it is a function of another module: what that one takes
 
 
 def ordered_effects(effects) -> list:

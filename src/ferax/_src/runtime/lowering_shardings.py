@@ -10,21 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ferax._src.engine.sharding import OpSharding
+from ferax._src.engine.sharding import REPLICATED, OpSharding
 from ferax._src.ir.jaxpr import ClosedJaxpr, jaxprs_in_params
 from ferax._src.runtime.array import physical_aval
 from ferax._src.runtime.lowering_module import ModuleState
-from ferax._src.types.meshes import AbstractMesh
-from ferax._src.types.shardings import UNCONSTRAINED, NamedSharding, Sharding, spec_names
+from ferax._src.types.meshes import AbstractMesh, Mesh
+from ferax._src.types.shardings import UNCONSTRAINED, NamedSharding, PartitionSpec, Sharding, spec_names
 
 if TYPE_CHECKING:
     from ferax._src.runtime.lowering_context import LoweringContext
 
 
 def mesh_symbol(state: ModuleState, mesh: Any) -> str:
-    """The name of the module's ``sdy.mesh`` for ``mesh``, written at its first use."""
+    """The name of the module's ``sdy.mesh`` for ``mesh``, written at its first use.
+
+    Meshes that differ only in the types of their axes, or in that one has no devices, have one symbol.
+    """
     found = state.meshes.get(mesh)
-    return found if found is not None else _write_mesh(state, mesh, _axes(mesh), _device_order(state, mesh))
+    if found is None:
+        axes, order = tuple(_axes(mesh)), tuple(partition_order(state, mesh))
+        found = state.meshes[mesh] = _write_mesh(state, (axes, order), axes, order)
+    return found
 
 
 def _write_mesh(state: ModuleState, key: Any, axes: Sequence[tuple[str, int]], order: Sequence[int]) -> str:
@@ -38,29 +44,32 @@ def _axes(mesh: Any) -> list[tuple[str, int]]:
     return [(str(name), size) for name, size in zip(mesh.axis_names, mesh.axis_sizes)]
 
 
-def _device_order(state: ModuleState, mesh: Any) -> Sequence[int]:
+def partition_order(state: ModuleState, mesh: Any) -> Sequence[int]:
     """Positions of the mesh's devices in the program's device list; empty where they are 0, 1, 2, ..."""
     devices = getattr(mesh, "device_list", None)
-    if state.device_ids is None or devices is None:
+    if state.device_ids is None or devices is None or state.num_partitions == 1:
         return ()
     position = {device: i for i, device in enumerate(state.device_ids)}
     order = [position[d.id] for d in devices]
     return () if order == list(range(len(order))) else order
 
 
-def named_sharding_attribute(
-    state: ModuleState, sharding: NamedSharding, ndim: int, open_dims: bool = False
-) -> Any:
-    """``#sdy.sharding<...>``.  ``open_dims``: dimensions the spec leaves whole may be cut further."""
+def named_sharding_attribute(state: ModuleState, sharding: NamedSharding, ndim: int) -> Any:
+    """``#sdy.sharding<...>``."""
     spec = sharding.spec
+    return state.bench.sdy_sharding(
+        mesh_symbol(state, sharding.mesh), named_dims(spec, ndim), (), sorted(map(str, spec.unreduced))
+    )
+
+
+def named_dims(spec: PartitionSpec, ndim: int, open_dims: bool = False) -> list[tuple[tuple[str, ...], bool]]:
+    """For each dimension the axes that cut it, and whether it is closed; ``open_dims``: all may be cut further."""
     dims = []
     for i in range(ndim):
         part = spec[i] if i < len(spec) else None
-        is_open = part is UNCONSTRAINED or (open_dims and part is None)
+        is_open = part is UNCONSTRAINED or open_dims
         dims.append((tuple(map(str, spec_names(part))), not is_open))
-    return state.bench.sdy_sharding(
-        mesh_symbol(state, sharding.mesh), dims, (), sorted(map(str, spec.unreduced))
-    )
+    return dims
 
 
 def tiled_sharding_attribute(state: ModuleState, hlo: Any, ndim: int) -> Any:
@@ -99,6 +108,13 @@ def sharding_attributes(state: ModuleState, sharding: Any, aval: Any) -> dict[st
     return {"sdy.sharding": sharding_attribute(state, sharding, physical_aval(aval).ndim)}
 
 
+def replicated_attributes(state: ModuleState, aval: Any) -> dict[str, Any]:
+    """The attributes of an argument that each device gets whole."""
+    if state.num_partitions == 1:
+        return {}
+    return {"sdy.sharding": tiled_sharding_attribute(state, REPLICATED, physical_aval(aval).ndim)}
+
+
 def constrain(ctx: LoweringContext, value: Any, aval: Any, sharding: Any) -> Any:
     """``value``, asked to be laid out as ``sharding``."""
     if sharding is None or ctx.state.num_partitions == 1:
@@ -115,6 +131,9 @@ def shardings_inside(closed: ClosedJaxpr) -> list:
         for eqn in closed.jaxpr.eqns:
             params = eqn.params
             given = params.get("in_shardings") or (), params.get("out_shardings") or (), (params.get("sharding"),)
+            mesh = params.get("mesh")
+            if isinstance(mesh, Mesh) and mesh.size:                    # of a shard_map: it runs on all of the mesh
+                given = (*given, (NamedSharding(mesh, PartitionSpec()),))
             for sharding in (s for group in given for s in group if isinstance(s, Sharding)):
                 if not isinstance(getattr(sharding, "mesh", None), AbstractMesh) and len(sharding._device_list) > 1:
                     shardings[sharding] = None

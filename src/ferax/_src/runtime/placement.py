@@ -12,7 +12,7 @@ from typing import Any
 from ferax._src import engine
 from ferax._src.engine import buffers
 from ferax._src.runtime import devices
-from ferax._src.runtime.array import ArrayImpl, Signature, scatter, signature
+from ferax._src.runtime.array import ArrayImpl, Signature, scatter
 from ferax._src.types.shardings import GSPMDSharding, SingleDeviceSharding
 
 
@@ -85,13 +85,13 @@ def mover(sig: Signature, target):
     """A function that brings a buffer from where ``sig`` says to another sharding."""
     places = target._device_list
     source = sig.sharding._device_list
-    if places[0].client is not source[0].client or not (sig.single or len(places) == len(source)):
+    if not sig.single and target.is_equivalent_to(sig.sharding, sig.physical.ndim):
+        return lambda buf: engine.rewrap(buf, sig.physical, target)
+    if places[0].client is not source[0].client or not sig.single or (len(places) > 1 and not target.is_fully_replicated):
         def through_host(buf):
             return scatter(ArrayImpl(buf, sig)._fetch(), sig.physical, target, True)
         return through_host
     if len(places) == 1:
         return lambda buf: buffers.copy_to_devices(buf, places, target, reuse=True)
-    if sig.single and target.is_fully_replicated:
-        here = list(places.addressable_device_list)
-        return lambda buf: engine.put(sig.physical, target, [buf] * len(here), here, True)
-    return mover(signature(sig.aval, GSPMDSharding.get_replicated(source), True), target)
+    here = list(places.addressable_device_list)
+    return lambda buf: engine.put(sig.physical, target, [buf] * len(here), here, True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ferax._src import engine
 from ferax._src.ir.jaxpr import ClosedJaxpr
-from ferax._src.runtime import checks, compile as compile_, lowering, lowering_shardings
+from ferax._src.runtime import checks, compile as compile_, key_reuse, lowering, lowering_module, lowering_shardings
 from ferax._src.runtime.array import ArrayImpl, Signature, signature
 from ferax._src.runtime.effects import failure, token_signature, tokens
 from ferax._src.runtime.placement import Placement, mover, place
@@ -26,7 +26,7 @@ from ferax._src.types.shardings import (
     SingleDeviceSharding,
     named_from_hlo,
 )
-from ferax._src.util import config
+from ferax._src.util import config, monitoring
 
 
 class CompiledProgram:
@@ -36,8 +36,8 @@ class CompiledProgram:
     made for, and answers the list of result arrays; ``run(arrays)`` takes the arrays.
     """
 
-    __slots__ = ("run_buffers", "executable", "lowered", "placement", "in_sigs", "out_sigs", "is_plain", "name",
-                 "donates", "hidden", "__weakref__")
+    __slots__ = ("run_buffers", "executable", "lowered", "placement", "in_sigs", "out_sigs", "is_plain", "is_direct",
+                 "pick", "name", "donates", "hidden", "__weakref__")
 
     run_buffers: Callable[[list], list[ArrayImpl]]
     executable: Any
@@ -46,6 +46,8 @@ class CompiledProgram:
     in_sigs: tuple[Signature, ...]
     out_sigs: list[Signature]
     is_plain: bool          # a call is the executable and nothing else: no hidden, dropped or moved arguments, no effects
+    is_direct: bool         # the same, but for hidden and dropped arguments: for those there is `pick`
+    pick: Callable[[list], list] | None     # from the buffers of the arguments to those that the executable takes
     name: str
     donates: bool           # whether a call takes the memory of some argument
     hidden: list            # buffers of the hidden arguments
@@ -108,6 +110,22 @@ def _plain_runner(executable, out_sigs: Sequence[Signature]):
     return run
 
 
+def _picker(hidden: list, kept: Sequence[bool]):
+    """A function that prepends hidden arguments and leaves out those that nothing reads."""
+    places = [i for i, keep in enumerate(kept) if keep]
+    if len(places) == len(kept):
+        return lambda bufs: hidden + bufs
+    if not places:
+        return lambda bufs: hidden
+    return lambda bufs: [*hidden, *map(bufs.__getitem__, places)]
+
+
+def _direct_runner(program: CompiledProgram):
+    """A call of the executable on the buffers that `CompiledProgram.pick` answers."""
+    run, pick = _plain_runner(program.executable, program.out_sigs), program.pick
+    return lambda bufs: run(pick(bufs))
+
+
 def _general_runner(program: CompiledProgram):
     """A call that prepends hidden arguments, drops and moves others, and threads the tokens of its effects."""
     low, placement, out_sigs, hidden = program.lowered, program.placement, program.out_sigs, program.hidden
@@ -165,7 +183,7 @@ def lower_program(closed: ClosedJaxpr, in_sigs: Sequence[Signature], *, name: st
     in_shardings, out_shardings : for each argument and result a sharding, or None for where it is, or what the
         compiler chooses
     """
-    consts = [c.value._sig for c in lowering.hidden_constants(closed) if isinstance(c.value, ArrayImpl)]
+    consts = [c.value._sig for c in lowering_module.hidden_constants(closed) if isinstance(c.value, ArrayImpl)]
     asked = [s for s in (*(in_shardings or ()), *(out_shardings or ())) if s is not None]
     if sharding is None and asked:
         sharding = max(asked, key=lambda s: len(s._device_list))
@@ -179,10 +197,11 @@ def lower_program(closed: ClosedJaxpr, in_sigs: Sequence[Signature], *, name: st
         targets = [t if s is None else s for s, t in zip(in_shardings, targets)]
     placement.in_shardings = targets
     several = not placement.single
-    low = lowering.lower_jaxpr(
-        closed, name=name, platform=placement.devices[0].platform, donated=donated, keep_unused=keep_unused,
-        in_shardings=targets if several else None, out_shardings=out_shardings if several else None,
-        devices=list(placement.devices) if several else None)
+    with monitoring.timed(monitoring.LOWER, f"jit({name})"):
+        low = lowering.lower_jaxpr(
+            closed, name=name, platform=placement.devices[0].platform, donated=donated, keep_unused=keep_unused,
+            in_shardings=targets if several else None, out_shardings=out_shardings if several else None,
+            devices=list(placement.devices))
     if low.unusable_donations:
         types = ", ".join(a.str_short(short_dtypes=False) for a in low.unusable_donations)
         warnings.warn(f"Some donated buffers were not usable: {types}: no result of {name} has the same shape and dtype",
@@ -214,18 +233,31 @@ def finish_program(closed: ClosedJaxpr, low: lowering.Lowered, placement: Placem
     program = CompiledProgram()
     program.lowered, program.placement, program.name = low, placement, low.name
     program.in_sigs = tuple(in_sigs)
-    program.executable = executable = compile_.compile_lowered(low, tuple(placement.devices), compiler_options)
+    with monitoring.timed(monitoring.COMPILE, f"jit({low.name})"):
+        executable = compile_.compile_lowered(low, tuple(placement.devices), compiler_options)
+    program.executable = executable
     program.out_sigs = out_sigs = _out_signatures(low, placement, executable)
     program.donates = any(low.donated)
     program.hidden = [_place_const(c, a, placement) for c, a in zip(low.const_args, low.const_avals)]
     moved = any(s.sharding is not t for s, t, kept in zip(program.in_sigs, placement.in_shardings, low.kept) if kept)
-    program.is_plain = not (program.hidden or moved or low.effects or low.ordered_effects or not all(low.kept))
-    run = _plain_runner(executable, out_sigs) if program.is_plain else _general_runner(program)
+    program.is_direct = not (moved or low.effects or low.ordered_effects)
+    picks = program.hidden or not all(low.kept)
+    program.pick = _picker(program.hidden, low.kept) if program.is_direct and picks else None
+    program.is_plain = program.is_direct and program.pick is None
+    if program.is_plain:
+        run = _plain_runner(executable, out_sigs)
+    else:
+        run = _direct_runner(program) if program.is_direct else _general_runner(program)
     if checks.wanted():                         # the flags are part of every key under which programs are kept
-        program.is_plain = False
+        program.is_plain = program.is_direct = False
         run = checks.checked(run, closed, program.in_sigs, program.name)
+    if key_reuse.wanted.value:
+        checked = key_reuse.checked(run, closed, program.name)
+        if checked is not run:
+            program.is_plain = program.is_direct = False
+            run = checked
     if config.no_execution.value:               # the flag is part of those keys too
-        program.is_plain = False
+        program.is_plain = program.is_direct = False
         run = _refuse_to_run(program.name)
     program.run_buffers = run
     return program

@@ -19,8 +19,10 @@ from ferax._src.runtime import devices, lowering_shardings
 from ferax._src.runtime.array import ArrayImpl, Signature, scatter, signature
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Tracer
+from ferax._src.tracing.refs import Ref, unpack_error
 from ferax._src.types import dtypes, pytrees
 from ferax._src.types.avals import ShapedArray
+from ferax._src.types.memory_space import MemorySpace
 from ferax._src.types.shardings import NamedSharding, Sharding, SingleDeviceSharding
 from ferax._src.util import config
 from ferax._src.util.tracebacks import at_fault
@@ -125,6 +127,8 @@ _quiet = _Quiet()
 
 def not_a_value(value) -> Exception:
     """The error for a value that cannot be an array."""
+    if type(value) is Ref:
+        return unpack_error(value)
     if isinstance(value, np.ndarray):
         return at_fault(TypeError(f"a NumPy array of dtype {value.dtype} cannot be an array: its elements are not numbers"), value)
     text = repr(value) if isinstance(value, str) else f"'{value!r}'"
@@ -230,6 +234,9 @@ def move(x: ArrayImpl, sharding, *, donate: bool = False, may_alias: bool | None
 
 def put_leaf(value, sharding=None, *, donate: bool = False, may_alias: bool | None = None):
     """One leaf on its place: ``sharding`` None leaves an array where it is and a host value uncommitted."""
+    if type(sharding) is MemoryKind and not isinstance(value, Tracer):
+        value = as_array(value)
+        sharding = value.sharding.with_memory_kind(sharding.kind)
     if type(value) is ArrayImpl:
         return move(value, sharding, donate=donate, may_alias=may_alias)
     if isinstance(value, Tracer):
@@ -307,15 +314,17 @@ def _as_place(place):
         return place
     if isinstance(place, engine.Device):
         return SingleDeviceSharding(place)
+    if isinstance(place, MemorySpace):
+        return MemoryKind(place.memory_kind)
     inner = getattr(place, "sharding", None)    # a Format: layout and sharding
     if isinstance(inner, Sharding):
         return inner
-    raise ValueError("`device_put` only accepts `None`, a `Sharding`, a `Device`, or a pytree of these values. "
+    raise ValueError("`device_put` only accepts `None`, a `Sharding`, a `Device`, a `memory.Space`, or a pytree of these values. "
                      f"Received invalid value: {place}")
 
 
 def _is_place(x) -> bool:
-    return x is None or isinstance(x, (Sharding, engine.Device))
+    return x is None or isinstance(x, (Sharding, engine.Device, MemorySpace))
 
 
 def device_put(x, device=None, *, src=None, donate=False, may_alias=None):
@@ -324,8 +333,9 @@ def device_put(x, device=None, *, src=None, donate=False, may_alias=None):
     Parameters
     ----------
     x : pytree
-    device : None, Device, Sharding, or a pytree of these that is a prefix of ``x``. With None, numbers and NumPy arrays
-        go to the default device uncommitted, and arrays stay where they are.
+    device : None, Device, Sharding, memory.Space, or a pytree of these that is a prefix of ``x``. With None, numbers and
+        NumPy arrays go to the default device uncommitted, and arrays stay where they are. A space is a memory of the
+        devices where the value is.
     src : accepted for compatibility
     donate : bool, or a prefix of ``x`` of them; the memory of arrays may be reused, they must not be used afterwards
     may_alias : bool or None; False asks for a copy even where nothing has to move
@@ -395,7 +405,7 @@ def make_array_from_single_device_arrays(shape, sharding, arrays, *, dtype=None)
     return ArrayImpl(engine.assemble(sig.physical, sharding, [parts[d]._buf for d in places], True), sig)
 
 
-def make_array_from_callback(shape, sharding, data_callback, *, dtype=None) -> ArrayImpl:
+def make_array_from_callback(shape, sharding, data_callback, dtype=None) -> ArrayImpl:
     """An array over several devices; ``data_callback(index)`` answers the part at each index."""
     shape = tuple(shape)
     parts, seen = [], {}
@@ -437,6 +447,22 @@ def from_dlpack(external_array, device=None, copy: bool | None = None) -> ArrayI
             raise ValueError(f"from_dlpack: the array is on {x.device}, moving it to {device} needs a copy (copy=False)")
         x = move(x, place)
     return x
+
+
+def is_supported_dtype(dtype) -> bool:
+    """Whether arrays of this dtype can be exchanged by DLPack.
+
+    Raises
+    ------
+    TypeError : for what is no dtype, and for None.
+    """
+    if dtype is None:
+        raise TypeError("is_supported_dtype: a dtype is needed, got dtype=None")
+    return np.dtype(dtype).name in _DLPACK_DTYPES
+
+
+_DLPACK_DTYPES = frozenset((
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128").split())
 
 
 def _dlpack_device(kind: int, number: int):

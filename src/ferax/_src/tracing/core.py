@@ -12,6 +12,7 @@ There are no levels: a trace takes any value that is not one of its own tracers 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
@@ -196,6 +197,10 @@ class Trace:
         """Apply a function with its own reverse derivative (`control.custom_vjp.CustomVJPCall`)."""
         raise NotImplementedError
 
+    def refuses_write(self, value) -> tuple[str, str] | None:
+        """Why ``value`` must not be written to an array reference from outside of this trace, in words; None if it may."""
+        return None
+
     def invalidate(self) -> None:
         """Mark the trace as ended: its tracers may not be used any more."""
         self.alive = False
@@ -333,6 +338,7 @@ class Primitive:
     holds_jaxprs = False                # whether params hold programs that transformations must reach
     handles_extended_dtypes = False     # whether `lower` knows PRNG key dtypes itself
     recompute = False                   # cheaper to do again in the backward pass than to keep the result
+    types_varying = False               # whether `abstract_eval` says along which mesh axes results vary (see `with_varying`)
     multiple_results = True
 
     def __init__(self, name: str | None = None):
@@ -481,8 +487,21 @@ def abstract_eval(primitive: Primitive, avals: tuple, params) -> list:
         raise unhashable_params_error(primitive, params) from error
     if found is None:
         found = primitive.abstract_eval(*avals, **params)
+        if match_varying is not None and not primitive.types_varying:
+            found = with_varying(found, avals)
         remember(primitive.type_cache, key, found)
     return found
+
+
+#: A slot, filled by `control.varying` when the first `shard_map` that checks asks for it: ``match_varying(trace, primitive,
+#: args)`` answers the operands of an operation cast so that all vary along the same mesh axes.
+match_varying: Callable | None = None
+
+
+def with_varying(out_avals, avals) -> list:
+    """Result types of an operation all of whose results vary where any of its operands does."""
+    varying = frozenset().union(*(getattr(a, "varying", ()) for a in avals))
+    return [a.update(varying=varying) if isinstance(a, ShapedArray) else a for a in out_avals] if varying else out_avals
 
 
 _CACHE_LIMIT = 4096

@@ -37,7 +37,10 @@ def eval_jaxpr(jaxpr: Jaxpr, consts, *args) -> list:
                 state.source = eqn.source or False      # what is written for this equation is the same user's line
             stack = eqn.name_stack
             state.name_stack = f"{outer_stack}/{stack}" if outer_stack and stack else outer_stack or stack
-            results = trace.process(eqn.primitive, operands, eqn.params)
+            if eqn.effects:                     # perhaps on references, of which traces know nothing: `ops.refs`
+                results = eqn.primitive.bind(*operands, **eqn.params)
+            else:
+                results = trace.process(eqn.primitive, operands, eqn.params)
             env.update(zip(eqn.outvars, results))
             for v in last:
                 env.pop(v, None)                # free buffers as soon as nothing reads them

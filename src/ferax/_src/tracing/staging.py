@@ -15,7 +15,9 @@ from ferax._src.ir.jaxpr import (
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Trace, Tracer, abstract_eval, set_current_trace, state
 from ferax._src.tracing.leaks import check_leaks
+from ferax._src.tracing.refs import Ref, is_live, returned_error, unpack_error
 from ferax._src.types.avals import aval_of
+from ferax._src.types.refs import AbstractRef
 from ferax._src.util import source as source_info
 
 _SCALARS = (int, float, bool, complex)
@@ -50,7 +52,7 @@ class JaxprTracer(Tracer):
 class JaxprTrace(Trace):
     """Writes a jaxpr."""
 
-    __slots__ = ("eqns", "invars", "constvars", "consts", "_const_of", "effects", "debug_info")
+    __slots__ = ("eqns", "invars", "constvars", "consts", "_const_of", "effects", "debug_info", "refs")
 
     def __init__(self, debug_info: DebugInfo = DebugInfo(), parent: Trace | None = None):
         super().__init__(parent)
@@ -61,11 +63,34 @@ class JaxprTrace(Trace):
         self._const_of: dict[int, Var] = {}     # id(value) -> constvar; self.consts keeps the values alive
         self.effects: set = set()
         self.debug_info = debug_info
+        self.refs: list[Ref] | None = None      # from outside: given as arguments, or closed over
 
-    def new_input(self, aval) -> JaxprTracer:
+    def new_input(self, aval):
         var = Var(aval)
         self.invars.append(var)
+        if type(aval) is AbstractRef:
+            ref = Ref(aval, self, None)
+            self._enter_ref(ref, var)
+            return ref
         return JaxprTracer(self, var)
+
+    def ref_var(self, ref: Ref) -> Var:
+        """The variable for a reference from outside."""
+        var = self._const_of.get(id(ref))
+        if var is None:
+            if not ref._trace.alive:
+                raise core.escaped_tracer_error(ref)
+            var = Var(ref.aval)
+            self._enter_ref(ref, var)
+            self.constvars.append(var)
+            self.consts.append(ref)
+        return var
+
+    def _enter_ref(self, ref: Ref, var: Var) -> None:
+        self._const_of[id(ref)] = var
+        if self.refs is None:
+            self.refs = []
+        self.refs.append(ref)                   # keeps it alive, as it is known by its address
 
     def atom(self, value) -> Atom:
         """The variable or literal for a value given to an operation."""
@@ -77,10 +102,12 @@ class JaxprTrace(Trace):
         return self.constvar(value)
 
     def constvar(self, value) -> Var:
-        var = self._const_of.get(id(value))
+        var = self._const_of.get(id(value)) if type(value) is not Ref else None
         if var is None:
             if isinstance(value, Tracer) and not value._trace.alive:
                 raise core.escaped_tracer_error(value)
+            if type(value) is Ref:
+                raise unpack_error(value)
             var = Var(aval_of(value))
             self._const_of[id(value)] = var
             self.constvars.append(var)
@@ -90,6 +117,8 @@ class JaxprTrace(Trace):
     def process(self, primitive: Primitive, args, params) -> list:
         if primitive.splices:
             return self.splice(params["jaxpr"], args)
+        if core.match_varying is not None:
+            args = core.match_varying(self, primitive, args)
         invars = [x._var if type(x) is JaxprTracer and x._trace is self else self.atom(x) for x in args]
         avals = tuple([v.aval for v in invars])
         out_avals = abstract_eval(primitive, avals, params)
@@ -146,6 +175,9 @@ class JaxprTrace(Trace):
 
     def finish(self, outs) -> ClosedJaxpr:
         """The program that computes ``outs``."""
+        for i, x in enumerate(outs):
+            if type(x) is Ref:
+                raise returned_error(x, self, i)
         outvars = [self.atom(x) for x in outs]
         effects = join_effects(frozenset(self.effects)) if self.effects else no_effects
         jaxpr = Jaxpr(self.constvars, self.invars, outvars, self.eqns, effects, self.debug_info)
@@ -202,5 +234,5 @@ def hoist_consts(closed: ClosedJaxpr) -> tuple[ClosedJaxpr, list]:
 
 
 def has_tracer_consts(closed: ClosedJaxpr) -> bool:
-    """Whether the program closes over values of a running trace."""
-    return any(isinstance(c, Tracer) for c in closed.consts)
+    """Whether the program closes over values, or references, of a running trace."""
+    return any(isinstance(c, Tracer) or type(c) is Ref and not is_live(c) for c in closed.consts)

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from ferax._src.ir.jaxpr import ClosedJaxpr
 from ferax._src.ops.axes import move_axis, place_axis
+from ferax._src.ops.refs import read, write
 from ferax._src.tracing import core
 from ferax._src.tracing.core import (
     MappedAxis, NamedAxisEffect, Primitive, Trace, Tracer, ascribe, remember, set_current_trace)
 from ferax._src.tracing.evaluate import eval_closed
 from ferax._src.tracing.leaks import check_leaks
+from ferax._src.tracing.refs import Ref, ValueCell
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.program import call_program, rule_cache
 from ferax._src.types.avals import ShapedArray, aval_of
+from ferax._src.types.refs import AbstractRef
 from ferax._src.util import config
 
 
@@ -40,7 +43,7 @@ def unbatched_aval(aval: ShapedArray, dim: int | None) -> ShapedArray:
     if dim is None:
         return aval
     shape = aval.shape
-    return ShapedArray(shape[:dim] + shape[dim + 1:], aval.dtype, aval.weak_type)
+    return ShapedArray(shape[:dim] + shape[dim + 1:], aval.dtype, aval.weak_type, varying=aval.varying)
 
 
 def batched_aval(aval: ShapedArray, dim: int | None, size: int) -> ShapedArray:
@@ -48,7 +51,7 @@ def batched_aval(aval: ShapedArray, dim: int | None, size: int) -> ShapedArray:
     if dim is None:
         return aval
     shape = aval.shape
-    return ShapedArray(shape[:dim] + (size,) + shape[dim:], aval.dtype, aval.weak_type)
+    return ShapedArray(shape[:dim] + (size,) + shape[dim:], aval.dtype, aval.weak_type, varying=aval.varying)
 
 
 class BatchTrace(Trace):
@@ -61,12 +64,17 @@ class BatchTrace(Trace):
         self.axis = axis
 
     def process(self, primitive, args, params) -> list:
+        if core.match_varying is not None:
+            args = core.match_varying(self, primitive, args)
         values, dims, mapped = self.split(args)
         if not mapped and not self.concerns(primitive, values, params):
             return self.parent.process(primitive, args, params)
         avals = tuple([aval_of(v) for v in values])
         program, out_dims = batch_program(primitive, params, avals, dims, self.axis)
         return self.wrap(call_program(self.parent, program, values), out_dims)
+
+    def refuses_write(self, value):
+        return "with vmapped value on an unbatched", "to the vmapped function"
 
     def concerns(self, primitive, values, params) -> bool:
         """Whether an operation without mapped operands uses this axis by its name all the same."""
@@ -204,7 +212,8 @@ def batch_flat(fun, values, dims, axis: MappedAxis) -> tuple[list, list]:
     trace = BatchTrace(core.current_trace(), axis)
     try:
         with set_current_trace(trace), extend_axis_env(axis):
-            results = fun(*[v if d is None else BatchTracer(trace, v, d) for v, d in zip(values, dims)])
+            results = fun(*[v if d is None else BatchTracer(trace, v, d) if type(v) is not Ref else mapped_ref(trace, v, d)
+                            for v, d in zip(values, dims)])
     finally:
         trace.invalidate()
     outs, out_dims = [], []
@@ -212,6 +221,10 @@ def batch_flat(fun, values, dims, axis: MappedAxis) -> tuple[list, list]:
         if type(x) is BatchTracer and x._trace is trace:
             outs.append(x.val)
             out_dims.append(x.dim)
+        elif type(x) is Ref and x._trace is trace:
+            ref, dim = outer_ref(x)
+            outs.append(ref)
+            out_dims.append(dim)
         else:
             outs.append(x)
             out_dims.append(None)
@@ -242,3 +255,44 @@ class extend_axis_env:
 def move_batch_axis(x, d: int | None, size: int, to: int):
     """``x`` with the mapped axis at ``to``, broadcast there if it is not mapped."""
     return place_axis(x, d, size, to) if d is None else move_axis(x, d, to)
+
+
+# --- references ---------------------------------------------------------------------------------
+
+class MappedCell:
+    """A reference that is mapped over: each example sees its part of an outer reference along ``dim``."""
+
+    __slots__ = ("outer", "dim")
+
+    def __init__(self, outer: Ref, dim: int):
+        self.outer = outer
+        self.dim = dim
+
+    def read(self, trace: BatchTrace):
+        return BatchTracer(trace, read(self.outer, trace.parent), self.dim)
+
+    def write(self, trace: BatchTrace, value) -> None:
+        dim = None
+        if type(value) is BatchTracer and value._trace is trace:
+            value, dim = value.val, value.dim
+        with set_current_trace(trace.parent):
+            value = move_batch_axis(value, dim, trace.axis.size, self.dim)
+            write(self.outer, value)
+
+
+def mapped_ref(trace: BatchTrace, ref: Ref, dim: int) -> Ref:
+    """What a mapped function gets for a reference to map over."""
+    aval = ref.aval
+    return Ref(AbstractRef(unbatched_aval(aval.inner_aval, dim), aval.memory_space, aval.kind), trace, MappedCell(ref, dim))
+
+
+def outer_ref(ref: Ref) -> tuple[Ref, int | None]:
+    """A reference that a mapped function returns, as one of the trace outside, and the axis that is mapped."""
+    cell, trace = ref._cell, ref._trace
+    if isinstance(cell, MappedCell):
+        return cell.outer, cell.dim
+    value, dim = cell.read(trace), None
+    if type(value) is BatchTracer and value._trace is trace:
+        value, dim = value.val, value.dim
+    aval = AbstractRef(aval_of(value), ref.aval.memory_space, ref.aval.kind)
+    return Ref(aval, trace.parent, ValueCell(value)), dim

@@ -8,11 +8,13 @@ calls it on its parent. `jvp_jaxpr` does the same for a whole jaxpr, once.
 from __future__ import annotations
 
 from ferax._src.ir.jaxpr import ClosedJaxpr
+from ferax._src.ops.refs import read, write
 from ferax._src.ops.zeros import instantiate_zeros
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Trace, Tracer, Zero, ascribe, remember, set_current_trace
 from ferax._src.tracing.evaluate import eval_closed
 from ferax._src.tracing.leaks import check_leaks
+from ferax._src.tracing.refs import Ref
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.transforms.program import call_program, rule_cache
 from ferax._src.types.avals import aval_of
@@ -44,6 +46,8 @@ class JVPTrace(Trace):
     __slots__ = ()
 
     def process(self, primitive, args, params) -> list:
+        if core.match_varying is not None:
+            args = core.match_varying(self, primitive, args)
         primals, tangents, active = self.split(args)
         if not tangents:
             return self.parent.process(primitive, args, params)
@@ -51,6 +55,11 @@ class JVPTrace(Trace):
         program, out_active = jvp_program(primitive, params, avals, active)
         results = call_program(self.parent, program, [*primals, *tangents])
         return self.pair(results, out_active)
+
+    def refuses_write(self, value):
+        if type(value) is JVPTracer and value._trace is self:
+            return "with a differentiated value on a non-differentiated", "of the differentiated function"
+        return None
 
     def split(self, args):
         """The primals, the tangents of the active operands, and which operands are active."""
@@ -192,7 +201,8 @@ def jvp_flat(fun, primals, tangents) -> tuple[list, list]:
     trace = JVPTrace(core.current_trace())
     try:
         with set_current_trace(trace):
-            results = fun(*[p if t is None or type(t) is Zero else JVPTracer(trace, p, t)
+            results = fun(*[p if t is None or type(t) is Zero else JVPTracer(trace, p, t) if type(p) is not Ref else
+                            Ref(p.aval, trace, PairCell(p, t))
                             for p, t in zip(primals, tangents)])
     finally:
         trace.invalidate()
@@ -207,3 +217,24 @@ def jvp_flat(fun, primals, tangents) -> tuple[list, list]:
     x = results = None
     check_leaks(trace)
     return outs, out_tangents
+
+
+class PairCell:
+    """A reference that is differentiated: one outer reference for the values, one for their tangents."""
+
+    __slots__ = ("primal", "tangent")
+
+    def __init__(self, primal: Ref, tangent: Ref):
+        self.primal = primal
+        self.tangent = tangent
+
+    def read(self, trace: JVPTrace):
+        return JVPTracer(trace, read(self.primal, trace.parent), read(self.tangent, trace.parent))
+
+    def write(self, trace: JVPTrace, value) -> None:
+        tangent = Zero.of(value)
+        if type(value) is JVPTracer and value._trace is trace:
+            value, tangent = value.primal, value.tangent
+        with set_current_trace(trace.parent):
+            write(self.primal, value)
+            write(self.tangent, instantiate_zeros(tangent))

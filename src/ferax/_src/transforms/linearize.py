@@ -211,6 +211,8 @@ class LinearizeTrace(Trace):
         self.tape = tape
 
     def process(self, primitive, args, params) -> list:
+        if core.match_varying is not None:
+            args = core.match_varying(self, primitive, args)
         primals, ins, active = self.split(args)
         if not ins:
             return self.parent.process(primitive, args, params)
@@ -222,6 +224,11 @@ class LinearizeTrace(Trace):
             return results[:lin.n_out]
         residuals = split.gather(primals, results)
         return self.record(lin.linear, residuals, ins, results, lin.out_active)
+
+    def refuses_write(self, value):
+        if type(value) is LinearizeTracer and value._trace is self:
+            return "with a differentiated value on a non-differentiated", "of the differentiated function"
+        return None
 
     def record(self, linear, residuals, ins, results, out_active) -> list:
         """Put a step on the tape; answers the results, as tracers where they are active."""
@@ -312,6 +319,8 @@ class TangentTrace(Trace):
         self.tape = tape
 
     def process(self, primitive, args, params) -> list:
+        if core.match_varying is not None:
+            args = core.match_varying(self, primitive, args)
         known, ins, unknown = self.split(args)
         if not ins:
             return self.parent.process(primitive, args, params)

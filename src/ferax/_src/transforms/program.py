@@ -20,6 +20,7 @@ class Program(Primitive):
     name = "program"
     splices = True
     holds_jaxprs = True
+    types_varying = True
     handles_extended_dtypes = True
     has_effects = True
 

@@ -91,7 +91,11 @@ def backward_pass(jaxpr: Jaxpr, consts, args, cts) -> list:
             continue
         operands = [v.val if type(v) is Literal else env[v] for v in eqn.invars]
         with _written_by(eqn):
-            env.update(zip(eqn.outvars, state.trace.process(eqn.primitive, operands, eqn.params)))
+            if eqn.effects:                     # as in `eval_jaxpr`
+                results = eqn.primitive.bind(*operands, **eqn.params)
+            else:
+                results = state.trace.process(eqn.primitive, operands, eqn.params)
+            env.update(zip(eqn.outvars, results))
 
     ct_env: dict[Var, object] = {}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,18 @@ class AbstractValue:
         raise NotImplementedError
 
 
+#: The axes along which an ordinary value varies: it is the same everywhere.
+nowhere: frozenset = frozenset()
+
+
+class ManualAxisType(NamedTuple):
+    """The mesh axes along which a value varies, and along which it is, or was, a partial sum (never, as yet)."""
+
+    varying: frozenset = nowhere
+    unreduced: frozenset = nowhere
+    reduced: frozenset = nowhere
+
+
 class ShapedArray(AbstractValue):
     """The type of an array: ``ShapedArray((3, 4), float32)`` prints as ``f32[3,4]``.
 
@@ -43,20 +55,22 @@ class ShapedArray(AbstractValue):
     dtype : dtype-like or ExtendedDType
     weak_type : bool; True for values that came from Python scalars and yield in promotion
     sharding : Sharding or None
+    varying : frozenset; inside a `shard_map`, the mesh axes along which devices may have different values
     """
 
-    __slots__ = ("shape", "dtype", "weak_type", "sharding", "ndim", "size", "_tangent", "__weakref__")
+    __slots__ = ("shape", "dtype", "weak_type", "sharding", "varying", "ndim", "size", "_tangent", "__weakref__")
 
     shape: tuple[int, ...]
     dtype: Any
     weak_type: bool
     sharding: Any
+    varying: frozenset
     ndim: int
     size: int
     _tangent: ShapedArray | None
 
-    def __new__(cls, shape, dtype, weak_type: bool = False, sharding=None) -> ShapedArray:
-        key = (shape, dtype, weak_type, sharding)
+    def __new__(cls, shape, dtype, weak_type: bool = False, sharding=None, varying: frozenset = nowhere) -> ShapedArray:
+        key = (shape, dtype, weak_type, sharding, varying)
         try:
             return _strong[key]
         except KeyError:
@@ -67,7 +81,7 @@ class ShapedArray(AbstractValue):
         if not isinstance(dtype, (np.dtype, dtypes.ExtendedDType)):
             dtype = np.dtype(dtype)
         shape = tuple(int(d) if isinstance(d, np.integer) else d for d in shape)
-        key = (shape, dtype, bool(weak_type), sharding)
+        key = (shape, dtype, bool(weak_type), sharding, varying)
         self = _interned.get(key)
         if self is None:
             self = object.__new__(cls)
@@ -76,6 +90,7 @@ class ShapedArray(AbstractValue):
             set_(self, "dtype", dtype)
             set_(self, "weak_type", bool(weak_type))
             set_(self, "sharding", sharding)
+            set_(self, "varying", varying)
             set_(self, "ndim", len(shape))
             set_(self, "size", math.prod(shape))
             set_(self, "_tangent", None)
@@ -89,7 +104,7 @@ class ShapedArray(AbstractValue):
         raise AttributeError(f"ShapedArray is immutable; use .update({name}=...) to get another one")
 
     def __reduce__(self):
-        return ShapedArray, (self.shape, self.dtype, self.weak_type, self.sharding)
+        return ShapedArray, (self.shape, self.dtype, self.weak_type, self.sharding, self.varying)
 
     def __copy__(self):
         return self
@@ -104,11 +119,12 @@ class ShapedArray(AbstractValue):
             changes.pop("dtype", self.dtype),
             changes.pop("weak_type", self.weak_type),
             changes.pop("sharding", self.sharding),
+            changes.pop("varying", self.varying),
             **changes,
         )
 
     def strip_weak_type(self) -> ShapedArray:
-        return ShapedArray(self.shape, self.dtype, False, self.sharding) if self.weak_type else self
+        return ShapedArray(self.shape, self.dtype, False, self.sharding, self.varying) if self.weak_type else self
 
     def to_tangent_aval(self) -> ShapedArray:
         """The type of a tangent or cotangent: the same for inexact dtypes, ``float0`` for the others."""
@@ -116,7 +132,7 @@ class ShapedArray(AbstractValue):
         if tangent is None:
             dtype = dtypes.tangent_dtype(self.dtype)
             weak = self.weak_type and dtype == self.dtype
-            tangent = ShapedArray(self.shape, dtype, weak, self.sharding)
+            tangent = ShapedArray(self.shape, dtype, weak, self.sharding, self.varying)
             object.__setattr__(self, "_tangent", tangent)
         return tangent
 
@@ -140,7 +156,16 @@ class ShapedArray(AbstractValue):
 
     def str_short(self, short_dtypes: bool = True) -> str:
         name = dtypes.short_dtype_name(self.dtype) if short_dtypes else dtypes.dtype_name(self.dtype)
-        return f"{name}[{','.join(map(str, self.shape))}]"
+        return f"{name}[{','.join(map(str, self.shape))}]{self._varying_text()}"
+
+    def _varying_text(self) -> str:
+        names = sorted(map(str, self.varying))
+        return "" if not names else f"{{V:{names[0]}}}" if len(names) == 1 else f"{{V:({','.join(names)})}}"
+
+    @property
+    def mat(self) -> ManualAxisType:
+        """How the value relates to the manual mesh axes."""
+        return ManualAxisType(self.varying)
 
     def __str__(self) -> str:
         return ("~" if self.weak_type else "") + self.str_short()

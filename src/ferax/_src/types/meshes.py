@@ -39,7 +39,7 @@ class AbstractDevice(NamedTuple):
 
     device_kind: str
     num_cores: int | None
-    platform: str | None = None
+    platform: str | None
 
 
 def _names(axis_names) -> tuple:
@@ -233,17 +233,11 @@ class Mesh(_AxisFacts):
 
 
 class AbstractMesh(_AxisFacts):
-    """A mesh without devices: ``AbstractMesh((4, 2), ("data", "model"))``.
-
-    The old form ``AbstractMesh((("data", 4), ("model", 2)))`` is understood as well.
-    """
+    """A mesh without devices: ``AbstractMesh((4, 2), ("data", "model"))``."""
 
     abstract_device: AbstractDevice | None
 
-    def __new__(cls, axis_sizes, axis_names=None, axis_types=None, *, abstract_device=None):
-        if axis_names is None:
-            axis_names = tuple(name for name, _ in axis_sizes)
-            axis_sizes = tuple(size for _, size in axis_sizes)
+    def __new__(cls, axis_sizes, axis_names, axis_types=None, *, abstract_device=None):
         names = _names(axis_names)
         sizes = (axis_sizes,) if isinstance(axis_sizes, int) else tuple(axis_sizes)
         if len(sizes) != len(names):
@@ -378,7 +372,14 @@ def get_abstract_mesh() -> AbstractMesh:
 
 
 class set_mesh:
-    """Set the mesh of this thread, for good (``set_mesh(mesh)``) or for a block (``with set_mesh(mesh):``)."""
+    """Set the mesh of this thread, for good (``set_mesh(mesh)``) or for a block (``with set_mesh(mesh):``).
+
+    Attributes
+    ----------
+    prev_mesh, prev_abstract_mesh : what was set before, and is again after the block
+    """
+
+    __slots__ = ("prev_mesh", "prev_abstract_mesh")
 
     def __init__(self, mesh: Mesh):
         if not isinstance(mesh, Mesh):

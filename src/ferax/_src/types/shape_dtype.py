@@ -6,6 +6,7 @@ import math
 
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray
+from ferax._src.types.refs import AbstractRef
 
 
 class ShapeDtypeStruct:
@@ -17,6 +18,7 @@ class ShapeDtypeStruct:
     dtype : dtype-like
     sharding : Sharding or None
     weak_type : bool
+    is_ref : bool; whether a reference to such an array is meant
     """
 
     __slots__ = ("shape", "dtype", "sharding", "weak_type", "manual_axis_type", "is_ref")
@@ -44,8 +46,9 @@ class ShapeDtypeStruct:
         return ShapeDtypeStruct(fields.pop("shape"), fields.pop("dtype"), **fields)
 
     @property
-    def aval(self) -> ShapedArray:
-        return ShapedArray(self.shape, self.dtype, self.weak_type)
+    def aval(self) -> ShapedArray | AbstractRef:
+        aval = ShapedArray(self.shape, self.dtype, self.weak_type)
+        return AbstractRef(aval) if self.is_ref else aval
 
     @property
     def ndim(self) -> int:
@@ -67,7 +70,8 @@ class ShapeDtypeStruct:
     def __repr__(self) -> str:
         extra = f", sharding={self.sharding}" if self.sharding is not None else ""
         weak = ", weak_type=True" if self.weak_type else ""
-        return f"ShapeDtypeStruct(shape={self.shape}, dtype={dtypes.dtype_name(self.dtype)}{extra}{weak})"
+        ref = ", is_ref=True" if self.is_ref else ""
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={dtypes.dtype_name(self.dtype)}{extra}{weak}{ref})"
 
     def _key(self):
         return self.shape, self.dtype, self.sharding, self.weak_type, self.is_ref

@@ -200,6 +200,11 @@ class Sharding(abc.ABC):
         return self._device_list.is_fully_addressable
 
     @property
+    def is_fully_replicated(self) -> bool:
+        """Whether every device holds all of the array."""
+        raise NotImplementedError
+
+    @property
     def _is_concrete(self) -> bool:
         return True
 
@@ -348,6 +353,9 @@ class NamedSharding(engine.TiledShardingBase):
     spec : PartitionSpec
     memory_kind : str or None
     """
+
+    mesh: Mesh | AbstractMesh
+    spec: PartitionSpec
 
     def __new__(cls, mesh, spec, memory_kind: str | None = None, _logical_device_ids=None):
         key = (cls, mesh, spec, memory_kind)

@@ -259,6 +259,13 @@ class DisableJit(Flag):
         return super().__call__(disable)
 
 
+class TransferGuard(Flag):
+    """What happens at implicit transfers of all kinds; the level must be given."""
+
+    def __call__(self, new_val: Any) -> Override:  # type: ignore[override]
+        return super().__call__(new_val)
+
+
 class Override(contextlib.ContextDecorator):
     """Flags with another value in this thread, for the length of a block or of a call; may be entered again."""
 
@@ -280,9 +287,9 @@ class Override(contextlib.ContextDecorator):
             flag._swap(previous)
 
 
+_KINDS = {"jax_disable_jit": DisableJit, "jax_transfer_guard": TransferGuard}
 FLAGS: dict[str, Flag] = {
-    option.name: (DisableJit if option.name == "jax_disable_jit" else Flag)(option)
-    for option in OPTIONS.values()
+    option.name: _KINDS.get(option.name, Flag)(option) for option in OPTIONS.values()
 }
 _SHORT = {flag.option.short_name: flag for flag in FLAGS.values()}
 
@@ -362,6 +369,7 @@ class Internal(Marked):
 
 
 axis_env = Internal("ferax_axis_env", ())  # named axes in scope: ((name, size), ...), innermost last
+varying_axes = Internal("ferax_varying_axes", frozenset())  # manual mesh axes along which types say whether values vary
 tracing_depth = Internal("ferax_tracing_depth", 0)  # how many traces are under way in this thread
 tracing = Internal("ferax_tracing", False, key=CALL)  # the current trace is not the base one
 
