@@ -233,3 +233,13 @@ def test_float0_crosses_jit_and_vmap():
     assert lax.cond(True, lambda: zero, lambda: zero).dtype == ferax.float0
     with pytest.raises((TypeError, ValueError), match="float0"):
         t + 1
+
+
+@pytest.mark.parametrize("f", [lambda x: x * 2, lambda x: x + jnp.float32(1), lambda x: x * jnp.float32(3), jnp.sin, lambda x: x])
+def test_a_derivative_is_weakly_typed_where_its_value_is(f):
+    out = jnp.asarray(f(2.0)).weak_type
+    assert ferax.grad(f)(2.0).weak_type and ferax.jit(ferax.grad(f))(2.0).weak_type
+    assert not ferax.grad(f)(jnp.float32(2)).weak_type
+    assert ferax.jvp(f, (2.0,), (1.0,))[1].weak_type == ferax.linearize(f, 2.0)[1](1.0).weak_type == out
+    value, pullback = ferax.vjp(f, 2.0)
+    assert pullback(jnp.ones_like(value))[0].weak_type

@@ -129,17 +129,20 @@ def _value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, reduce_axes, 
 
 def _gradient_of(x, ct):
     if ct is not None:
-        return ct if isinstance(ct, core.Array) else instantiate_array(ct)
+        return as_weak_as(aval_of(x), ct)
     tangent = aval_of(x).to_tangent_aval()
     if tangent.dtype == dtypes.float0:
         return np.zeros(tangent.shape, dtypes.float0)
     return instantiate_zeros(Zero(tangent))
 
 
-def instantiate_array(ct):
-    """A cotangent that came back as a plain number, as an array."""
-    from ferax._src.ops.convert import as_array  # lazy: only for gradients of the identity
-    return as_array(ct)
+def as_weak_as(aval, t):
+    """A tangent or cotangent as an array, weakly typed just where the value it belongs to, of type ``aval``, is."""
+    if isinstance(t, core.Array) and t.aval.weak_type == aval.weak_type:
+        return t
+    from ferax._src.ops.convert import as_array, convert  # lazy: only for gradients of the identity, and by plain numbers
+    t = as_array(t)
+    return t if t.aval.weak_type == aval.weak_type else convert(t, t.aval.dtype, aval.weak_type)
 
 
 def _unit_cotangent(ans, holomorphic, fun, api):
@@ -368,12 +371,8 @@ class Pullback(_LinearFunction):
                 results.append(np.zeros(aval.shape, dtypes.float0))
             else:
                 x = next(found)
-                results.append(instantiate_zeros(Zero(aval.to_tangent_aval())) if x is None else _as_array(x))
+                results.append(instantiate_zeros(Zero(aval.to_tangent_aval())) if x is None else as_weak_as(aval, x))
         return tree_unflatten(self.in_tree, results)
-
-
-def _as_array(x):
-    return x if isinstance(x, core.Array) else instantiate_array(x)
 
 
 def _check_tangent(x, aval, api: str, what: str, of: str) -> None:
@@ -424,7 +423,7 @@ def jvp(fun, primals, tangents, has_aux=False):
     flat = _FlatFunction(fun, in_tree, has_aux, "jvp")
     outs, out_tangents = jvp_flat(flat, ps, directions)
     result = tree_unflatten(flat.out_tree, outs[:flat.n_out])
-    tangent = tree_unflatten(flat.out_tree, [_tangent_array(t) for t in out_tangents[:flat.n_out]])
+    tangent = tree_unflatten(flat.out_tree, [_tangent_array(t, aval_of(x)) for t, x in zip(out_tangents[:flat.n_out], outs)])
     return (result, tangent, flat.aux(outs)) if has_aux else (result, tangent)
 
 
@@ -436,12 +435,12 @@ def _check_tangent_ref(p: Ref, t) -> None:
                         f"{t.aval if type(t) is Ref else type(t).__name__}.")
 
 
-def _tangent_array(t):
+def _tangent_array(t, aval):
     if type(t) is Zero:
         if t.aval.dtype == dtypes.float0:
             return np.zeros(t.aval.shape, dtypes.float0)
         return instantiate_zeros(t)
-    return t
+    return as_weak_as(aval, t)
 
 
 class Pushforward(_LinearFunction):
@@ -460,7 +459,7 @@ class Pushforward(_LinearFunction):
             _check_tangent(t, aval, "linearize", "tangent", "primal")
         given = [t for t, is_active in zip(ts, self.active) if is_active]
         found = self.tape.push(given, self.out_ids)
-        outs = [_tangent_array(Zero(aval.to_tangent_aval()) if t is None else t)
+        outs = [_tangent_array(Zero(aval.to_tangent_aval()) if t is None else t, aval)
                 for t, aval in zip(found, self.out_avals)]
         return tree_unflatten(self.out_tree, outs)
 
@@ -527,6 +526,6 @@ def linear_transpose(fun, *primals, reduce_axes=()):
         for x, aval in zip(cts, out_avals):
             _check_tangent(x, aval, "linear_transpose", "cotangent", "result")
         results = transpose_flat(closed, [True] * len(in_avals), [], cts)
-        return tree_unflatten(in_tree, [_tangent_array(r) for r in results])
+        return tree_unflatten(in_tree, [_tangent_array(r, aval) for r, aval in zip(results, in_avals)])
 
     return transposed
