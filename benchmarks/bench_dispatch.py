@@ -23,6 +23,11 @@ def pytree_increment(jax):
     return lambda: increment(state)
 
 
+@suite.row("jit of no arguments")
+def no_arguments(jax):
+    return jax.jit(lambda: jax.numpy.zeros(3))
+
+
 @suite.row("jit of two arguments, one static")
 def static_argument(jax):
     x = jax.numpy.zeros(3)

@@ -215,12 +215,15 @@ def _take_turns(suite: Suite, order: Sequence[str], results, options) -> None:
                 worker = workers[library]
                 worker.stdin.write(json.dumps(row.name) + "\n")
                 worker.stdin.flush()
-                answers[library].append(json.loads(worker.stdout.readline()))
-            if any(isinstance(answer[-1], str) for answer in answers.values()):
+                answer = worker.stdout.readline()
+                if not answer:
+                    sys.exit(f"{library}: the process that measured {row.name!r} ended with code {worker.wait()}")
+                answers[library].append(json.loads(answer))
+            if any(isinstance(times[-1], str) for times in answers.values()):
                 break
-        for library, answer in answers.items():
-            failed = isinstance(answer[-1], str)
-            results[row.name][library].append(answer[-1] if failed else min(answer))
+        for library, times in answers.items():
+            failed = isinstance(times[-1], str)
+            results[row.name][library].append(times[-1] if failed else min(times))
     for worker in workers.values():
         worker.stdin.close()
         worker.wait()

@@ -47,6 +47,7 @@ class Row:
     compare : how two results are compared, if not element by element: ``compare(found, expected, call)`` asserts
     examples : how many calls to draw
     exact : whether `compare_jax` asks for the same bits
+    quick : whether the tests compile with few optimizations: for large programs
     differs : why results differ from JAX's on purpose, if they do
     wider : which calls are answered that JAX refuses, if there are some
     """
@@ -67,6 +68,7 @@ class Row:
     compare: Callable | None = None
     examples: int = 8
     exact: bool = False
+    quick: bool = False
     differs: str = ""
     wider: str = ""
 

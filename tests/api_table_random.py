@@ -24,9 +24,9 @@ TYPES = (None, "float32", "bfloat16", "float16", "float64")
 
 # --- keys ---------------------------------------------------------------------------------------
 
-def key_words(d: Draw, shape=()):
+def key_words(d: Draw, shape=(), hows=HOW):
     """Words of keys, and how to make keys of them: under vmap, other generators than threefry draw from the first key."""
-    how = d.pick("typed", "raw") if d.traced else d.pick(*HOW)
+    how = d.pick("typed", "raw") if d.traced else d.pick(*hows)
     return d.rng.integers(0, 2 ** 32, (*shape, WORDS.get(how, 2)), dtype=np.uint32), how
 
 
@@ -108,7 +108,7 @@ def lead(d: Draw, own=()):
     """The shape before that of the parameters: many numbers for their distribution, few for other checks."""
     if d.traced:
         return () if d.smooth else d.pick((5,), (1,), (0,))
-    return (MANY // int(np.prod(own)),) if d.integer(0, 3) < 3 else d.pick((), (3, 2), (0,), (7,))
+    return (MANY // int(np.prod(own)),) if d.integer(0, 5) < 5 else d.pick((), (3, 2), (0,), (7,))
 
 
 def free(d: Draw, types=TYPES, **more):
@@ -123,12 +123,14 @@ def plain(types=TYPES, **options):
     return calls
 
 
-def parameters(*ranges, types=TYPES, cast_types=None, shaped=None, **options):
+def parameters(*ranges, types=TYPES, cast_types=None, shaped=None, full=False, hows=HOW, **options):
     """A sampler with parameters from ranges, of shapes that broadcast, or Python numbers.
 
     types : of the sample, and of the parameters with it, which must not be wider
     cast_types : of the parameters, where these are free
-    shaped : whether ``shape`` may be left out
+    shaped : whether ``shape`` is always given
+    full : whether parameters have as many dimensions as the sample
+    hows : how keys are made
     """
     def calls(d: Draw):
         dtype = "float64" if d.smooth else d.pick(*types)
@@ -141,7 +143,10 @@ def parameters(*ranges, types=TYPES, cast_types=None, shaped=None, **options):
         given = {"dtype": dtype} if dtype else {}
         if shaped is not False and (not d.smooth and d.integer(0, 2) < 2 or shaped):
             given["shape"] = (*lead(d, whole), *whole)
-        return call(*key_words(d), *values, **given, **d.some(**options))
+        if full:
+            rank = len(given.get("shape", whole))
+            values = [v.reshape((1,) * (rank - v.ndim) + v.shape) if np.ndim(v) else v for v in values]
+        return call(*key_words(d, hows=hows), *values, **given, **d.some(**options))
     return calls
 
 
@@ -573,18 +578,19 @@ def there_and_back(root):
 
 def sampler(name, calls, compare, grad=True, why="", **options):
     """A row of a sampler: the same bits as JAX's."""
-    return Row(f"random.{name}", None, calls, fn=keyed(f"random.{name}"), compare=compare, exact=True, grad=grad, why=why,
-               **{"examples": 5} | options)
+    return Row(f"random.{name}", None, calls, fn=keyed(f"random.{name}"), compare=compare, grad=grad, why=why, quick=True,
+               **{"examples": 4, "exact": True} | options)
 
 
 WHOLE = dict(grad=False, why="whole numbers have no derivative")
-PLACE = dict(grad=False, why="the derivative is that of the place in the distribution: random/test_implicit_derivatives.py")
+LOOP = dict(examples=2)             # large programs
+PLACE = dict(LOOP, grad=False, why="the derivative is that of the place in the distribution: random/test_implicit_derivatives.py")
 NONE = dict(grad=False, why="no parameters to differentiate by")
 
 ROWS = [
     sampler("bits", lambda d: free(d, (None, "uint8", "uint16", "uint32", "uint64")), bits_law, **WHOLE),
     sampler("uniform", uniform_calls, follows(uniform_law)),
-    sampler("randint", randint_calls, randint_law, **WHOLE, ),
+    sampler("randint", randint_calls, randint_law, **WHOLE),
     sampler("normal", plain((*TYPES, "complex64", "complex128")), follows(st.norm), **NONE),
     sampler("exponential", plain(), follows(st.expon), **NONE),
     sampler("laplace", plain(), follows(st.laplace), **NONE),
@@ -610,19 +616,19 @@ ROWS = [
     sampler("beta", parameters((0.5, 4), (0.5, 4)), follows(st.beta), **PLACE),
     sampler("dirichlet", dirichlet_calls, dirichlet_law, **PLACE),
     sampler("chisquare", parameters((0.7, 8)), follows(st.chi2), **PLACE),
-    sampler("f", parameters((1, 6), (2, 8)), follows(st.f), **PLACE),
+    sampler("f", parameters((1, 6), (2, 8), full=True), follows(st.f), **PLACE),
     sampler("t", parameters((1, 8)), follows(st.t), **PLACE),
     sampler("bernoulli", bernoulli_calls, follows(lambda p, **_: st.bernoulli(p), True), **WHOLE),
     sampler("geometric", parameters((0.1, 0.9), types=(None, "int32", "int16", "uint8", "int64"), cast_types=("float32", "float64")),
             follows(st.geom, True), **WHOLE),
-    sampler("poisson", parameters((0.2, 30), types=(None, "int32", "int16", "uint8", "int64"), cast_types=("float32", "float64", "float16")),
-            follows(st.poisson, True), **WHOLE),
-    sampler("binomial", binomial_calls, follows(st.binom, True), **WHOLE),
-    sampler("multinomial", counts_calls, counts_law, **WHOLE),
+    sampler("poisson", parameters((0.2, 30), types=(None, "int32", "int16", "uint8", "int64"), cast_types=("float32", "float64", "float16"),
+            hows=("typed", "raw", "original")), follows(st.poisson, True), **WHOLE, **LOOP),
+    sampler("binomial", binomial_calls, follows(st.binom, True), **WHOLE, **LOOP),
+    sampler("multinomial", counts_calls, counts_law, **WHOLE, **LOOP),
     sampler("categorical", categorical_calls, categorical_law, **WHOLE),
     sampler("choice", choice_calls, choice_law, examples=8, **WHOLE),
     sampler("permutation", permutation_calls, permutation_law, **WHOLE),
-    sampler("multivariate_normal", normal_vectors, normal_vectors_law),
+    sampler("multivariate_normal", normal_vectors, normal_vectors_law, exact=False),      # products round as the engine's options say
     sampler("orthogonal", orthogonal_calls, orthogonal_law, **NONE),
 
     Row("random.key", seed_oracle, seeds, "uint32", fn=seeded("random.key"), exact=True, **WHOLE),

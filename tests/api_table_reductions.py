@@ -108,7 +108,7 @@ def in_double(f):
 METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
 
 
-def quantiles(scale=1, weights=True):
+def quantiles(scale=1):
     def calls(d: Draw):
         x = d.array(REAL + BOOL, d.shape(0, 3, empty=False), special=True)
         if not d.smooth and kind(x.dtype) == "b":
@@ -117,8 +117,8 @@ def quantiles(scale=1, weights=True):
         shape = d.pick((), (3,), (1,))
         # of few bits in float32, and away from where two methods or roundings part
         q = (np.round(d.rng.uniform(0.02, 0.98, shape) * 64) / 64 + 1 / 256).astype(np.float64 if d.smooth else np.float32)
-        if weights and kwargs.get("method") == "inverted_cdf" and d.flag():
-            kwargs["weights"] = d.array(("float32", "float64", *INTS), x.shape, low=1.0, high=3.0, special=False)
+        if x.dtype == np.float32 and kwargs.get("method") == "inverted_cdf" and d.flag():
+            kwargs["weights"] = d.array(("float32", "int32", "uint8"), x.shape, low=1.0, high=3.0, special=False)
         return call(x, d.pick(np.asarray(q * scale), 0.25 * scale, 0.0, 1.0 * scale, *([50] if scale == 100 else [])), **kwargs)
     return calls
 

@@ -117,8 +117,10 @@ def observations(weights):
         rowvar = d.pick(True, False)
         n = d.pick(4, 3)
         shape = lambda: d.pick((n,), (2, n) if rowvar else (n, 2), (3, n) if rowvar else (n, 3))
-        m = d.array(WIDE + BOOL, shape(), special=False)
-        kwargs = d.some(y=d.array(WIDE, shape(), special=False))
+        m, y = d.array(WIDE + BOOL, shape(), special=False), d.array(WIDE, shape(), special=False)
+        if not weights and not rowvar and m.ndim < y.ndim:          # which JAX's corrcoef refuses
+            m, y = y, m
+        kwargs = d.some(y=y)
         if weights:
             kwargs.update(d.some(bias=(True, False), ddof=(0, 1, 2)))
             kwargs.update(d.some(fweights=d.array(("int32", "uint8"), (n,), 1, 4),
@@ -283,7 +285,7 @@ def bits(kinds):
 
 
 def lengths(d: Draw):
-    return call(d.pick(5, 1, 0, 2, 8, -1))
+    return call(d.pick(5, 1, 0, 2, 8))
 
 
 def kaisers(d: Draw):
@@ -368,5 +370,8 @@ REFUSALS = [
     Refusal("numpy.hanning", lambda m: m.numpy.hanning("x"), ValueError, "M must be a number of points, got 'x'", "string"),
     Refusal("numpy.hanning", lambda m: m.numpy.hanning(V), TypeError, "M must be a number of points", "array"),
     Refusal("numpy.hanning", lambda m: m.jit(m.numpy.hanning)(5), TypeError, "jnp.hanning must be known", "under jit"),
+    *[Refusal(f"numpy.{name}", lambda m, name=name: getattr(m.numpy, name)(-1), TypeError, "must not be negative, got -1", "negative size")
+      for name in ("bartlett", "blackman", "hamming", "hanning")],
+    Refusal("numpy.kaiser", lambda m: m.numpy.kaiser(-1, 3.0), TypeError, "must not be negative, got -1", "negative size"),
     Refusal("numpy.kaiser", lambda m: m.numpy.kaiser(5, 1j), ValueError, "beta must be real", "complex"),
 ]

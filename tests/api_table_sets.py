@@ -54,8 +54,8 @@ def uniques(d: Draw):
 
 
 def uniques_of_one(d: Draw):
-    x = few(d, shape=d.shape(0, 2, empty=not d.traced))
-    return call(x, **sized(d))
+    size = sized(d)
+    return call(few(d, shape=d.shape(0, 2, empty=not size)), **size)
 
 
 def unique_pieces(*names):
@@ -73,8 +73,12 @@ def two(unique=True):
         if unique and d.flag():
             x, y = (d.array(INTS + ("float32", "complex64"), (n,), -2.0, 4.0, special=False, distinct=True)
                     for n in (d.integer(0, 4), d.integer(0, 4)))
+            y = y.astype(x.dtype)
             return call(x, y, assume_unique=True, **kwargs)
-        return call(few(d), few(d), **kwargs)
+        x, y = few(d), few(d)
+        if {"uint64"} < {x.dtype.name, y.dtype.name} and "i" in kind(x.dtype) + kind(y.dtype):
+            y = y.astype(x.dtype)               # together they are floats, weakly in JAX
+        return call(x, y, **kwargs)
     return calls
 
 

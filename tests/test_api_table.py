@@ -1,5 +1,6 @@
 """Every public name of the array API through its row; see `api_harness` for the checks, `api_table_*` for the rows."""
 
+import contextlib
 import importlib
 import os
 from pathlib import Path
@@ -35,9 +36,20 @@ def drawn(row, examples, smooth=False, traced=False):
             draw = Draw(random.randrange, smooth=smooth, traced=traced)
             call = row.calls(draw)
             note(f"{row.name}{call}")
-            check(draw, call)
+            with compiled_quickly(row) if row.quick else contextlib.nullcontext():
+                check(draw, call)
         run()
     return decorate
+
+
+@contextlib.contextmanager
+def compiled_quickly(row):
+    before = ferax.config.jax_disable_most_optimizations
+    ferax.config.update("jax_disable_most_optimizations", row.quick or before)
+    try:
+        yield
+    finally:
+        ferax.config.update("jax_disable_most_optimizations", before)
 
 
 def each(rows):
@@ -55,7 +67,7 @@ def test_values(row):
 
 @each([row for row in ROWS if row.jit or row.vmap])
 def test_jit_and_vmap(row):
-    @drawn(row, 3, traced=True)
+    @drawn(row, min(3, row.examples), traced=True)
     def check(draw, call):
         axes = [draw.pick(0, x.ndim, None) for x in arrays_of(call)]
         check_transformed(ferax, row, call, row.calls(draw.again(1)), axes)

@@ -58,7 +58,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     },
     submodules=(
         "ad_checkpoint core custom_batching custom_derivatives debug distributed dlpack dtypes errors example_libraries "
-        "experimental export ffi flatten_util image lax memory monitoring nn numpy ops profiler random ref sharding stages "
+        "experimental export ffi flatten_util image lax memory monitoring nn numpy ops profiler random ref scipy sharding stages "
         "test_util tree tree_util typing version"),
     first="ferax._src.numpy.array_methods",
 )

@@ -111,6 +111,32 @@ def test_results_lie_as_specs_say():
         assert outs[0].addressable_shards[0].data.shape == (4, 2)
 
 
+def test_arguments_are_brought_to_where_specs_say():
+    f = mapped(lambda a: a + 10 * lax.axis_index("x"), P("x"), P("x"))
+    for spec in (P("y", "x"), P(), P("x")):
+        placed = ferax.device_put(X, NamedSharding(MESH, spec))
+        same(f(placed), X + np.repeat([0, 10], 4)[:, None])
+        same(ferax.jit(f, in_shardings=NamedSharding(MESH, P("x")))(placed), f(X))
+    differs = mapped(lambda a: a + lax.axis_index("y"), P("x"), P("x"), check_vma=False)(X)
+    same(differs, X)                            # of what is said to be equal the first device's counts
+
+
+def test_nans_are_found():
+    f = mapped(lambda a: jnp.log(a - 1 + 0 * lax.psum(a, "x")), P(), P())
+    f(X)
+    with ferax.debug_nans(True):
+        for g in (f, ferax.jit(f), ferax.jit(ferax.jit(f)), ferax.jit(lambda x: f(x) + 1)):
+            with pytest.raises(FloatingPointError, match=r"nan.*at test_shard_map.py"):
+                g(X)
+
+
+def test_a_function_inside_and_outside():
+    """A private function of the module may be called by the whole program and by the devices."""
+    norm = ferax.jit(lambda v: jnp.sqrt((v * v).sum()))
+    f = ferax.jit(lambda x: norm(x) + mapped(lambda a: norm(a)[None], P("x"), P("x"))(x) + norm(x[:4]))
+    same(f(X), np.linalg.norm(X) + [np.linalg.norm(X[:4]), np.linalg.norm(X[4:])] + np.linalg.norm(X[:4]))
+
+
 def test_trees_prefixes_and_closed_over_values():
     big = np.arange(32, dtype=np.float32).reshape(4, 8)         # a hidden argument of the program
     f = mapped(lambda d, k: {"u": d["a"] @ big, "v": [d["b"] + k, lax.pmean(d["b"], "x")]}, (P("x"), P()),

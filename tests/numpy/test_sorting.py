@@ -28,3 +28,15 @@ def test_unique_of_known_size():
         assert index[:2].tolist() == [1, 0] and inverse.tolist() == [1, 0, 2, 0, 3, 0]
     assert jnp.unique(V, size=6).tolist() == [1, 3, 4, 5, 1, 1]
     assert jnp.unique(ROWS, axis=0, size=4, fill_value=9).tolist() == [[0, 1], [1, 1], [1, 2], [9, 9]]
+
+
+def test_what_jax_refuses():
+    """Kept out of the rows of the table, which JAX runs too; see docs/differences.md."""
+    assert jnp.partition(V > 2, 3).tolist() == [False, False, False, True, True, True]
+    assert jnp.argpartition(V > 2, 2).tolist() == [1, 3, 5, 0, 2, 4]
+    counts, edges = jnp.histogram(np.zeros((2, 0), np.float32), bins=2)
+    assert counts.tolist() == [0, 0] and edges.tolist() == [0, 0.5, 1]
+    assert jnp.quantile(3.0, 0.5, keepdims=True).shape == () and jnp.quantile(V, 1) == 5
+    assert np.isnan(jnp.nanmedian(np.zeros(0, np.float32)))
+    vector, matrix = np.arange(3.0), np.arange(6.0).reshape(3, 2) ** 2
+    np.testing.assert_allclose(jnp.corrcoef(vector, matrix, rowvar=False), np.corrcoef(vector, matrix, rowvar=False), rtol=1e-5)

@@ -261,7 +261,8 @@ def test_reduce_and_dot_options(client):
     assert np.allclose(run(client, closed, x)[0], (x @ x).sum(0))
     lowered = lower_jaxpr(closed)
     assert lowered.contractions == {"dot"}
-    assert compiling.default_options("cpu", lowered.contractions) == {
+    assert compiling.default_options("cpu", lowered.contractions) == {}
+    assert compiling.default_options("cpu", lowered.contractions | {"dots"}) == {
         "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
     }
 

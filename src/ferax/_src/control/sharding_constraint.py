@@ -86,9 +86,9 @@ def with_sharding_constraint(x, shardings):
         if isinstance(sharding, NamedSharding):
             by_hand = [n for part in sharding.spec for n in spec_names(part) if n in get_abstract_mesh().manual_axes]
             if by_hand:
-                raise ValueError("The spec of a sharding passed to with_sharding_constraint can only refer to axes of the mesh that are left "
-                                 f"to the compiler. Got spec={sharding.spec}, but {', '.join(map(repr, by_hand))} is manual in the shard_map "
-                                 "around it.")
+                raise ValueError("The spec of a sharding passed to with_sharding_constraint can only refer to axes of the mesh that are "
+                                 f"left to the compiler. Got spec={sharding.spec}, but {', '.join(map(repr, by_hand))} is manual in the "
+                                 "shard_map around it.")
         outs += sharding_constraint_p.bind(leaf, sharding=sharding)
     return tree_unflatten(tree, outs)
 

@@ -151,7 +151,7 @@ def roots(p, *, strip_zeros=True):
     Parameters
     ----------
     p : array of coefficients, the highest power first
-    strip_zeros : bool. True leaves leading and trailing zeros out of the computation, for which the values must be known;
+    strip_zeros : bool. True leaves leading zeros out of the computation, for which the values must be known;
         False can be traced and answers ``p.size - 1`` numbers, nan for each leading zero
 
     Returns
@@ -179,9 +179,8 @@ def roots(p, *, strip_zeros=True):
     there = np.flatnonzero(np.asarray(p) != 0)
     if not there.size:
         return full((0,), 0, result)
-    at_zero = full((p.size - 1 - int(there[-1]),), 0, result)
-    p = slice_in_dim(p, int(there[0]), int(there[-1]) + 1)
-    return concatenate([convert(_companion_roots(p), result), at_zero]) if p.size > 1 else at_zero
+    p = slice_in_dim(p, int(there[0]), p.size)
+    return convert(_companion_roots(p), result) if p.size > 1 else full((0,), 0, result)
 
 
 def poly(seq_of_zeros):

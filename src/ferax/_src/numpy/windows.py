@@ -26,11 +26,14 @@ def _points(M, name: str) -> int:
             raise errors.ConcretizationTypeError(M, f"The number of points of jnp.{name} must be known while tracing")
         M = concrete
     try:
-        return int(M)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, ValueError):
-            raise ValueError(f"jnp.{name}: M must be a number of points, got {M!r}") from None
+        n = int(M)
+    except TypeError:
         raise TypeError(f"jnp.{name}: M must be a number of points, got {M!r} of type {type(M).__name__}") from None
+    except ValueError:
+        raise ValueError(f"jnp.{name}: M must be a number of points, got {M!r}") from None
+    if n < 0:
+        raise TypeError(f"jnp.{name}: the number of points M must not be negative, got {M!r}")
+    return n
 
 
 def _window(M, name: str, values):
@@ -38,7 +41,7 @@ def _window(M, name: str, values):
     M = _points(M, name)
     dtype = dtypes.default_float_dtype()
     if M <= 1:
-        return ones((max(M, 0),), dtype)
+        return ones((M,), dtype)
     return as_array(np.asarray(values(np.arange(M), M), dtype))
 
 
@@ -159,7 +162,7 @@ def kaiser(M, beta):
     M = _points(M, "kaiser")
     dtype = dtypes.default_float_dtype()
     if M <= 1:
-        return ones((max(M, 0),), dtype)
+        return ones((M,), dtype)
     util.check_arraylike("kaiser", beta)
     beta = util.operand(beta)
     if util.dtype_kind(beta) == "c":

@@ -63,7 +63,7 @@ def _blame(closed: ClosedJaxpr, args, wrong: str, name: str) -> None:
 def _opened(closed: ClosedJaxpr) -> ClosedJaxpr:
     """What to look into: the inner program where a program only calls another."""
     eqns = closed.jaxpr.eqns
-    if len(eqns) == 1 and list(eqns[0].invars) == list(closed.jaxpr.invars):
+    if len(eqns) == 1 and list(eqns[0].invars) == list(closed.jaxpr.invars) and not hasattr(eqns[0].primitive, "program_for"):
         inner = [v for v in eqns[0].params.values() if isinstance(v, ClosedJaxpr)]
         if len(inner) == 1 and inner[0].in_avals == closed.in_avals:
             return _opened(inner[0])

@@ -1,0 +1,18 @@
+"""``ferax.scipy.special``: special functions."""
+
+from ferax._src.util.lazy import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "ferax._src.numpy.logsumexp": "logsumexp",
+        "ferax._src.scipy.special_bessel": "i0 i0e i1 i1e",
+        "ferax._src.scipy.special_exponential": (
+            "boxcox boxcox1p entr expit kl_div log_softmax logit rel_entr softmax xlog1py xlogy"),
+        "ferax._src.scipy.special_gamma": (
+            "bernoulli beta betainc betaln comb digamma factorial gamma gammainc gammaincc gammaln gammasgn loggamma "
+            "multigammaln poch polygamma zeta"),
+        "ferax._src.scipy.special_normal": "dawsn erf erfc erfcx erfinv log_ndtr ndtr ndtri wofz",
+    },
+    first="ferax._src.numpy.array_methods",
+)
