@@ -118,7 +118,8 @@ def full(d: Draw):
     s = d.shape()
     fill = d.pick(number(d), d.array(ANY, s[d.integer(0, len(s)):]))
     dtype = {} if is_complex(fill) or d.flag() else {"dtype": d.pick("float32", "bfloat16", "complex64", "float64")}
-    return call(s, fill, **dtype, **place(d, SHARDED))
+    weak = not dtype and not isinstance(fill, np.ndarray)       # with a device it is not, but under jit it is
+    return call(s, fill, **dtype, **({} if weak else place(d, SHARDED)))
 
 
 def like(*, fill=False, where=({"out_sharding": "named"},)):
@@ -130,7 +131,8 @@ def like(*, fill=False, where=({"out_sharding": "named"},)):
             options["dtype"] = d.pick("complex64", "complex128") if fill else d.pick(*TYPES)
         kept = is_complex(x) or "dtype" in options
         value = (d.pick(number(d), d.array(NUMBERS, s[1:])) if kept else d.pick(1, 0, d.array(("uint8",), s[1:], 0, 2)),) if fill else ()
-        return call(x, *value, **options, **place(d, *where))
+        weak = not isinstance(x, np.ndarray) and "dtype" not in options     # as in `full`
+        return call(x, *value, **options, **({} if weak else place(d, *where)))
     return calls
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from api_draw import ANY, INTS, NUMBERS, Draw, call
-from api_harness import Row
+from api_harness import Elsewhere, Row
 
 SHIFTED = ("float32", "complex64", "int32", "float64", "bfloat16", "int8", "bool", "complex128")
 REAL_SHIFTED = ("float32", "int32", "float64", "int8", "bool")
@@ -233,6 +233,8 @@ def without_dtype(f):
 FFT = dict(tolerance=4.0, slack=10.0)
 
 ROWS = [
+    Elsewhere("numpy.fft numpy.linalg", "api_table_products.py"),           # the modules, by the names in them
+
     Row("numpy.matmul numpy.linalg.matmul", no_options(np.matmul), matrices, "same", tolerance=4),
     Row("numpy.dot Array.dot", no_options(np.dot), lambda d: dots(d)(lambda n: max(n - 1, 0)), "same", tolerance=4),
     Row("numpy.inner", no_options(np.inner), lambda d: dots(d)(lambda n: n), "same", tolerance=4),

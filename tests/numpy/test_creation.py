@@ -69,6 +69,8 @@ def test_places():
                  jnp.full(3, 1.0, device=device), jnp.zeros_like(jnp.ones(3), device=device), jnp.linspace(0, 1, 3, device=device)):
         assert made.devices() == {device} and made.committed
     assert not jnp.zeros(3).committed
+    for make in (lambda **place: jnp.full(3, 1, **place), lambda **place: jnp.zeros_like(1, **place)):
+        assert make().weak_type and not make(device=device).weak_type and jax.jit(lambda: make(device=device))().weak_type
     with pytest.raises(ValueError, match="Only one of"):
         jnp.zeros(3, device=device, out_sharding=jax.NamedSharding(jax.make_mesh((2,), ("x",)), jax.P()))
 
@@ -85,7 +87,7 @@ def test_what_cannot_be_an_array():
         jnp.array([[1, 2], [3]])
     with pytest.raises(ValueError, match="rectangular"):
         jnp.array([jnp.ones(2), jnp.ones(3)])
-    for value, dtype in ((2**40, None), ([2**40], None), (300, "int8"), ([300], "uint8")):
+    for value, dtype in ((2**40, None), ([2**40], None), ([2**70], None), (300, "int8"), ([300], "uint8")):
         with pytest.raises(OverflowError):
             jnp.array(value, dtype)
     with pytest.raises(TypeError, match="not understood"):
@@ -160,6 +162,7 @@ def test_linspace_meets_its_ends():
 
 def test_traced_diagonals_and_gradients():
     same(jax.jit(lambda k: jnp.eye(3, k=k))(1), np.eye(3, k=1))
+    same(jax.jit(lambda k: jnp.tri(3, 4, k))(-1), np.tri(3, 4, -1))
     np.testing.assert_array_equal(jax.grad(lambda v: jnp.diag(v).sum() + jnp.trace(jnp.diag(v)))(jnp.ones(3)), [2, 2, 2])
 
 

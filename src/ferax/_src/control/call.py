@@ -32,14 +32,6 @@ class JitCall(ProgramCaller):
     """Run ``jaxpr``; compiled by itself where it stands alone, a function of the module otherwise."""
 
     name = "jit"
-    types_varying = True
-    handles_extended_dtypes = True
-
-    def abstract_eval(self, *avals, jaxpr, **params):
-        return jaxpr.out_avals
-
-    def effects_of(self, *avals, jaxpr, **params):
-        return jaxpr.effects
 
     def lower(self, ctx, *values, jaxpr, name, inline, in_shardings, out_shardings, **params):
         values = [constrain(ctx, v, aval, s) for v, aval, s in zip(values, ctx.avals_in, in_shardings)]

@@ -8,27 +8,18 @@ from collections.abc import Callable
 from ferax._src.control.attributes import Attributes
 from ferax._src.control.call import jit_p, jit_params
 from ferax._src.control.tracing_utils import described, flatten_arrays, trace_function
-from ferax._src.tracing.core import Primitive, Tracer, register
+from ferax._src.ops.refs import ProgramCaller
+from ferax._src.tracing.core import Tracer, register
 from ferax._src.transforms.batch import batch_jaxpr
 from ferax._src.types.pytrees import tree_unflatten
 from ferax._src.util import errors
 from ferax._src.util.tracebacks import api_boundary
 
 
-class Composite(Primitive):
+class Composite(ProgramCaller):
     """Run ``jaxpr``, known to compilers as ``name``.  StableHLO: ``composite``."""
 
     name = "composite"
-    has_effects = True
-    holds_jaxprs = True
-    types_varying = True
-    handles_extended_dtypes = True
-
-    def abstract_eval(self, *avals, jaxpr, **params):
-        return jaxpr.out_avals
-
-    def effects_of(self, *avals, jaxpr, **params):
-        return jaxpr.effects
 
     def lower(self, ctx, *values, jaxpr, name, attributes, version):
         return ctx.composite(jaxpr, *values, name=name, attributes=attributes.values, version=version)

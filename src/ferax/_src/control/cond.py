@@ -39,8 +39,6 @@ class Cond(RefCarrier):
     """Run ``branches[index]`` on the other operands."""
 
     name = "cond"
-    types_varying = True
-    handles_extended_dtypes = True
 
     def abstract_eval(self, index, *avals, branches, **extra):
         return [joined_aval((index, *outs)) for outs in zip(*(b.out_avals for b in reversed(branches)))]

@@ -262,14 +262,7 @@ class CustomJVPCallPrimitive(ProgramCaller):
     name = "custom_jvp_call"
     rules_take_refs = False
     rules_param = "jvp_jaxpr_fun"
-    types_varying = True
-    handles_extended_dtypes = True
-
-    def abstract_eval(self, *avals, call_jaxpr, **params):
-        return call_jaxpr.out_avals
-
-    def effects_of(self, *avals, call_jaxpr, **params):
-        return call_jaxpr.effects
+    program = "call_jaxpr"
 
     def lower(self, ctx, *values, call_jaxpr, **params):
         return ctx.inline(call_jaxpr, *values)

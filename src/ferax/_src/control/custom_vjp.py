@@ -443,8 +443,7 @@ class CustomVJPCallPrimitive(ProgramCaller):
     rules_take_refs = True
     rules_param = "fwd_jaxpr_thunk"
     jvp_of = staticmethod(forward_with_custom_lin)
-    types_varying = True
-    handles_extended_dtypes = True
+    program = "call_jaxpr"
 
     def bind_refs(self, args, **params):
         trace = state.trace
@@ -453,12 +452,6 @@ class CustomVJPCallPrimitive(ProgramCaller):
         if trace is eval_trace:
             return eval_closed(params["call_jaxpr"], *args)
         return trace.custom_vjp(params["fwd_jaxpr_thunk"], list(args[params["num_consts"]:]))
-
-    def abstract_eval(self, *avals, call_jaxpr, **params):
-        return call_jaxpr.out_avals
-
-    def effects_of(self, *avals, call_jaxpr, **params):
-        return call_jaxpr.effects
 
     def lower(self, ctx, *values, call_jaxpr, **params):
         return ctx.inline(call_jaxpr, *values)

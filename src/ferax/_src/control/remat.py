@@ -36,14 +36,6 @@ class Checkpoint(RefCarrier):
     """Run ``jaxpr``; ``differentiated`` says that it is, or holds, a backward half that computes things again."""
 
     name = "checkpoint"
-    types_varying = True
-    handles_extended_dtypes = True
-
-    def abstract_eval(self, *avals, jaxpr, **params):
-        return jaxpr.out_avals
-
-    def effects_of(self, *avals, jaxpr, **params):
-        return jaxpr.effects
 
     def lower(self, ctx, *values, jaxpr, prevent_cse, differentiated, policy):
         if differentiated and prevent_cse:

@@ -32,16 +32,11 @@ class Scan(RefCarrier):
     """Run ``jaxpr``, one step ``consts, carry, x -> carry, y``, ``length`` times."""
 
     name = "scan"
-    types_varying = True
-    handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, jaxpr, length, num_consts, num_carry, reverse, unroll):
         outs = jaxpr.out_avals
         starts = zip(avals[num_consts:], jaxpr.in_avals[num_consts:], outs[:num_carry])
         return [*map(joined_aval, starts), *(stacked_aval(y, length) for y in outs[num_carry:])]
-
-    def effects_of(self, *avals, jaxpr, **params):
-        return jaxpr.effects
 
     def lower(self, ctx, *values, **params):
         return lower_scan(ctx, values, **params)

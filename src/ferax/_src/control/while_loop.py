@@ -54,8 +54,6 @@ class While(ProgramCaller):
     """Apply ``body_jaxpr`` to the carry while ``cond_jaxpr`` of it is true."""
 
     name = "while"
-    types_varying = True
-    handles_extended_dtypes = True
 
     def abstract_eval(self, *avals, cond_nconsts, cond_jaxpr, body_nconsts, body_jaxpr):
         (pred,) = cond_jaxpr.out_avals

@@ -90,7 +90,7 @@ def asarray(a, dtype=None, order=None, *, copy=None, device=None, out_sharding=N
             if type(a) is list:                                 # the usual case, quickly
                 kinds = set(map(type, a))
                 if kinds <= util.SCALARS and kinds and copy is None:
-                    return transfer.array_from_host(a)
+                    return _checked_list(a, None)
         if copy is False and not isinstance(a, Array) and _platform_of(device) != "cpu" and _has_buffer(a):
             raise ValueError(f"jnp.asarray: cannot convert object of type {type(a)} to an array on platform="
                              f"{_platform_of(device)} with copy=False. Use copy=None or copy=True instead.")
@@ -217,6 +217,11 @@ def _checked_list(x, dtype):
         return transfer.array_from_host(x, dtype)
     except ValueError as error:
         raise ValueError(f"jnp.array: the nested lists do not make a rectangular array: {error}") from None
+    except TypeError:
+        large = [item for item in x if type(item) is int and not -2**63 <= item < 2**64]
+        if large:
+            raise OverflowError(f"jnp.array: {large[0]} is too large for any integer dtype") from None
+        raise
 
 
 def _rebuilt(nesting, leaves):

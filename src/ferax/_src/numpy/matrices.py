@@ -106,7 +106,7 @@ def tri(N, M=None, k=0, dtype=None):
     Parameters
     ----------
     N, M : number of rows and of columns, by default as many
-    k : which diagonal; 0 is the main one, positive ones are above it
+    k : which diagonal; 0 is the main one, positive ones are above it. It may be a traced integer
     dtype : dtype-like, by default float32
 
     Examples
@@ -118,15 +118,20 @@ def tri(N, M=None, k=0, dtype=None):
     dtype = dtypes.check_user_dtype(np.float32 if dtype is None else dtype, "tri")
     n = _size(N, "N")
     m = n if M is None else _size(M, "M")
+    if isinstance(k, Tracer):
+        if k.shape or util.dtype_kind(k) not in "iu":
+            raise TypeError(f"tri: k must be a scalar integer; got {k}")
+        return _tri(k, n=n, m=m, dtype=dtype)
     k = _diagonal_number(k, "k")
     if made_on_host(n * m):
         return transfer.from_numpy(np.tri(n, m, k, dtype), own=True)
-    return _tri(n=n, m=m, k=k, dtype=dtype)
+    return _tri(k, n=n, m=m, dtype=dtype)
 
 
-@fused(static=("n", "m", "k", "dtype"))
-def _tri(*, n, m, k, dtype):
-    return convert(_on_or_below(n, m, k), dtype)
+@fused(static=("n", "m", "dtype"))
+def _tri(k, *, n, m, dtype):
+    row, column = [broadcasted_iota(_INT32, (n, m), d) for d in (0, 1)]
+    return convert(ge(add(row, util.cast(k, _INT32)), column), dtype)
 
 
 @fused(static=("k", "lower"))

@@ -294,10 +294,23 @@ def handed_to_rules(effects: Effects) -> bool:
 
 
 class ProgramCaller(Primitive):
-    """A primitive that holds jaxprs, and takes references as operands, too."""
+    """A primitive that holds jaxprs, and takes references as operands, too.
 
+    program : the parameter that holds the one jaxpr which is called, of which the results have types and the effects come; a
+        primitive with several has rules of its own
+    """
+
+    program = "jaxpr"
     holds_jaxprs = True
     has_effects = True
+    types_varying = True
+    handles_extended_dtypes = True
+
+    def abstract_eval(self, *avals, **params):
+        return params[self.program].out_avals
+
+    def effects_of(self, *avals, **params):
+        return params[self.program].effects
 
     def bind(self, *args, **params) -> list:
         for x in args:
