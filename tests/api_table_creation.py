@@ -145,7 +145,7 @@ def full_like(a, value, shape=None):
 def arange(d: Draw):
     whole = ("float32", "bfloat16", "complex64", "float64")
     args = d.pick((5,), (0,), (-2,), (2, 7), (7, 2), (2.5,), (0, 10, 3), (5, 0, -2), (0.0, 1.0, 0.25), (1, 4.5), (np.int8(3),),
-                  (np.float32(0.5), 4), (3, None, 2), (np.uint8(2), np.uint8(9), np.uint8(3)), (True,), (10, 2, 3))
+                  (np.float32(0.5), 4), (3, None, 2), (np.uint8(2), np.uint8(9), np.uint8(3)), (10, 2, 3))
     integers = all(a is None or a >= 0 and not isinstance(a, (float, np.floating)) for a in args)
     dtype = {"dtype": d.pick(*whole, "int8", "uint8") if integers else d.pick(*whole)} if d.flag() else {}
     return call(*args, **dtype, **place(d, SHARDED))
@@ -399,6 +399,7 @@ REFUSALS = [
     Refusal("numpy.arange", lambda r: r.numpy.arange(0, 3, 0), ZeroDivisionError, "step must not be 0|zero", "zero-step"),
     Refusal("numpy.arange", lambda r: r.numpy.arange(1j), (TypeError, ValueError), "complex", "complex"),
     Refusal("numpy.arange", traced(lambda jnp, n: jnp.arange(n)), TypeError, "jnp.arange argument 'stop'", "traced"),
+    Refusal("numpy.arange", lambda r: r.numpy.arange(True), TypeError, "iota.*bool", "boolean"),
     Refusal("numpy.linspace", lambda r: r.numpy.linspace(0, 1, -1), ValueError, "-1.*non-negative", "negative"),
     Refusal("numpy.linspace", lambda r: r.numpy.linspace(0, 1, 2.5), TypeError, "num.*2.5", "float"),
     Refusal("numpy.linspace", lambda r: r.numpy.linspace(0, [1], 2), TypeError, "linspace.*list", "list"),

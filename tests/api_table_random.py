@@ -15,7 +15,7 @@ from api_harness import Elsewhere, Refusal, Row, find
 
 LEAST = 1e-4
 WIDER = ("float32", "float64", "bfloat16")
-MANY = 3000             # numbers of a sample
+MANY, FEW = 3000, 700   # numbers of a sample; of one drawn in a loop
 HOW = ("typed", "raw", "original", "rbg", "unsafe_rbg", "raw rbg")
 WORDS = {"rbg": 4, "unsafe_rbg": 4, "raw rbg": 4}
 
@@ -104,11 +104,11 @@ def float64(x):
 
 # --- calls --------------------------------------------------------------------------------------
 
-def lead(d: Draw, own=()):
+def lead(d: Draw, own=(), many=MANY):
     """The shape before that of the parameters: many numbers for their distribution, few for other checks."""
     if d.traced:
         return () if d.smooth else d.pick((5,), (1,), (0,))
-    return (MANY // int(np.prod(own)),) if d.integer(0, 5) < 5 else d.pick((), (3, 2), (0,), (7,))
+    return (many // int(np.prod(own)),) if d.integer(0, 5) < 5 else d.pick((), (3, 2), (0,), (7,))
 
 
 def free(d: Draw, types=TYPES, **more):
@@ -123,7 +123,7 @@ def plain(types=TYPES, **options):
     return calls
 
 
-def parameters(*ranges, types=TYPES, cast_types=None, shaped=None, full=False, hows=HOW, **options):
+def parameters(*ranges, types=TYPES, cast_types=None, shaped=None, full=False, hows=HOW, many=MANY, **options):
     """A sampler with parameters from ranges, of shapes that broadcast, or Python numbers.
 
     types : of the sample, and of the parameters with it, which must not be wider
@@ -142,7 +142,7 @@ def parameters(*ranges, types=TYPES, cast_types=None, shaped=None, full=False, h
         whole = np.broadcast_shapes(*(np.shape(v) for v in values))
         given = {"dtype": dtype} if dtype else {}
         if shaped is not False and (not d.smooth and d.integer(0, 2) < 2 or shaped):
-            given["shape"] = (*lead(d, whole), *whole)
+            given["shape"] = (*lead(d, whole, many), *whole)
         if full:
             rank = len(given.get("shape", whole))
             values = [v.reshape((1,) * (rank - v.ndim) + v.shape) if np.ndim(v) else v for v in values]
@@ -346,7 +346,7 @@ def counts_law(found, _, given):
 def dirichlet_calls(d: Draw):
     dtype = "float64" if d.smooth else d.pick(*TYPES)
     alpha = d.array((dtype or "float32",), (*d.shape(0, 1, empty=False), 3), 0.3, 4, special=False)
-    given = {"shape": (*lead(d, alpha.shape[:-1]), *alpha.shape[:-1])} if d.flag() else {}
+    given = {"shape": (*lead(d, alpha.shape[:-1], FEW), *alpha.shape[:-1])} if d.flag() else {}
     return call(*key_words(d), alpha, **given, **({"dtype": dtype} if dtype else {}))
 
 
@@ -360,7 +360,7 @@ def dirichlet_law(found, _, given):
 
 
 def ball_calls(d: Draw):
-    return call(*key_words(d), d.pick(3, 1, 2), **d.some(p=(2, 1, 3.5)), shape=lead(d), **d.some(dtype=("float32", "float64", "float16")))
+    return call(*key_words(d), d.pick(3, 1, 2), **d.some(p=(2, 1, 3.5)), shape=lead(d, (), FEW), **d.some(dtype=("float32", "float64", "float16")))
 
 
 def ball_law(found, _, given):
@@ -434,7 +434,7 @@ def two_sided_law(found, _, given):
 
 def shape_first(*ranges):
     """Parameters that promote with the sample: of its dtype, and broadcast to a shape that is given."""
-    inner = parameters(*ranges, types=("float32", "float64", "float16"), shaped=True)
+    inner = parameters(*ranges, types=("float32", "float64", "float16"), shaped=True, many=FEW)
 
     def calls(d: Draw):
         return inner(d)
@@ -579,11 +579,11 @@ def there_and_back(root):
 def sampler(name, calls, compare, grad=True, why="", **options):
     """A row of a sampler: the same bits as JAX's."""
     return Row(f"random.{name}", None, calls, fn=keyed(f"random.{name}"), compare=compare, grad=grad, why=why, quick=True,
-               **{"examples": 4, "exact": True} | options)
+               **{"examples": 3, "exact": True} | options)
 
 
 WHOLE = dict(grad=False, why="whole numbers have no derivative")
-LOOP = dict(examples=2)             # large programs
+LOOP = dict(examples=1)             # large programs
 PLACE = dict(LOOP, grad=False, why="the derivative is that of the place in the distribution: random/test_implicit_derivatives.py")
 NONE = dict(grad=False, why="no parameters to differentiate by")
 
@@ -611,18 +611,18 @@ ROWS = [
     sampler("double_sided_maxwell", two_sided_calls, two_sided_law),
     sampler("generalized_normal", shape_first((0.7, 3)), follows(st.gennorm), **PLACE),
     sampler("ball", ball_calls, ball_law, **PLACE),
-    sampler("gamma", parameters((0.3, 5), cast_types=WIDER), follows(st.gamma), **PLACE),
-    sampler("loggamma", parameters((0.3, 5), cast_types=WIDER), follows(st.loggamma), **PLACE),
-    sampler("beta", parameters((0.5, 4), (0.5, 4)), follows(st.beta), **PLACE),
+    sampler("gamma", parameters((0.3, 5), cast_types=WIDER, many=FEW), follows(st.gamma), **PLACE),
+    sampler("loggamma", parameters((0.3, 5), cast_types=WIDER, many=FEW), follows(st.loggamma), **PLACE),
+    sampler("beta", parameters((0.5, 4), (0.5, 4), many=FEW), follows(st.beta), **PLACE),
     sampler("dirichlet", dirichlet_calls, dirichlet_law, **PLACE),
-    sampler("chisquare", parameters((0.7, 8)), follows(st.chi2), **PLACE),
-    sampler("f", parameters((1, 6), (2, 8), full=True), follows(st.f), **PLACE),
-    sampler("t", parameters((1, 8)), follows(st.t), **PLACE),
+    sampler("chisquare", parameters((0.7, 8), many=FEW), follows(st.chi2), **PLACE),
+    sampler("f", parameters((1, 6), (2, 8), full=True, many=FEW), follows(st.f), **PLACE),
+    sampler("t", parameters((1, 8), many=FEW), follows(st.t), **PLACE),
     sampler("bernoulli", bernoulli_calls, follows(lambda p, **_: st.bernoulli(p), True), **WHOLE),
     sampler("geometric", parameters((0.1, 0.9), types=(None, "int32", "int16", "uint8", "int64"), cast_types=("float32", "float64")),
             follows(st.geom, True), **WHOLE),
     sampler("poisson", parameters((0.2, 30), types=(None, "int32", "int16", "uint8", "int64"), cast_types=("float32", "float64", "float16"),
-            hows=("typed", "raw", "original")), follows(st.poisson, True), **WHOLE, **LOOP),
+            hows=("typed", "raw", "original"), many=FEW), follows(st.poisson, True), **WHOLE, **LOOP),
     sampler("binomial", binomial_calls, follows(st.binom, True), **WHOLE, **LOOP),
     sampler("multinomial", counts_calls, counts_law, **WHOLE, **LOOP),
     sampler("categorical", categorical_calls, categorical_law, **WHOLE),

@@ -1,7 +1,7 @@
 """Rows of sequences: differences, interpolation, convolutions, polynomials, windows, covariance, phases, bits."""
 
 import numpy as np
-from api_draw import ANY, BOOL, INTS, NUMBERS, REAL, Draw, call, kind
+from api_draw import ANY, BOOL, FLOATS, INTS, NUMBERS, SIGNED, Draw, call, kind
 from api_harness import Refusal, Row, assert_same
 
 BITS = "its results are bits"
@@ -74,9 +74,10 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
 
 def between(d: Draw):
     n = d.pick(4, 2, 1)
-    x = d.array(("float32", "float64", "int32"), d.shape(0, 2), -3.0, 6.0, special=False)
-    xp = np.cumsum(d.array(("float32", "float64"), (n,), 0.5, 2.0, special=False))
-    fp = d.array(("float32", "float64", "complex64", "int32"), (n,), special=False)
+    real, complex_ = d.pick(("float32", "complex64"), ("float64", "complex128"))
+    x = d.array((real, "int32"), d.shape(0, 2), -3.0, 6.0, special=False)
+    xp = np.cumsum(d.array((real,), (n,), 0.5, 2.0, special=False))
+    fp = d.array((real, complex_), (n,), special=False)
     kwargs: dict = d.some(left=("extrapolate", -1.5) if n > 1 else (-1.5,), right=(2.5, "extrapolate") if n > 1 else (2.5,))
     if d.flag():
         kwargs["period"] = d.pick(3.0, 5)
@@ -122,9 +123,10 @@ def observations(weights):
             m, y = y, m
         kwargs = d.some(y=y)
         if weights:
+            wide = 64 if {"float64", "complex128"} & {m.dtype.name, y.dtype.name} else 32
             kwargs.update(d.some(bias=(True, False), ddof=(0, 1, 2)))
             kwargs.update(d.some(fweights=d.array(("int32", "uint8"), (n,), 1, 4),
-                                 aweights=d.array(("float32", "float64", "int32"), (n,), 1.0, 3.0, special=False)))
+                                 aweights=d.array((f"float{wide}", "int32"), (n,), 1.0, 3.0, special=False)))
         return call(m, rowvar=rowvar, **kwargs)
     return calls
 
@@ -255,13 +257,15 @@ def same_fit(found, expected, given):
     """All results but the threshold, which is that of the dtype."""
     pairs = zip(found[:4], expected[:4]) if isinstance(found, tuple) else [(found, expected)]
     for f, e in pairs:
+        if f.ndim != np.ndim(e):                # NumPy repeats the one unscaled covariance
+            e = e[..., 0]
         assert_same(np.asarray(f), e, 1000, "fit")
 
 
 # --- phases, bits, windows --------------------------------------------------------------------------
 
 def phases(d: Draw):
-    p = d.array(REAL, d.shape(1, 3), low=0.0, high=12.0)
+    p = d.array(FLOATS + SIGNED, d.shape(1, 3), low=0.0, high=12.0)
     kwargs: dict = d.some(axis=d.axis(p.ndim), discont=(4.0, 1.0, None) if kind(p.dtype) == "f" else (4, 1))
     if kind(p.dtype) in "iu" or d.flag():
         kwargs["period"] = d.pick(4, 5) if kind(p.dtype) in "iu" else d.pick(4.0, 6)
@@ -269,8 +273,6 @@ def phases(d: Draw):
 
 
 def unwrap(p, discont=None, axis=-1, period=2 * np.pi):
-    if kind(p.dtype) == "u":
-        p = p.astype(np.int64)
     return np.unwrap(p, discont, axis, period=period)
 
 
@@ -315,7 +317,8 @@ ROWS = [
     Row("numpy.polyval", polyval, values, tolerance=4),
     Row("numpy.vander", np.vander, vandermonde, "same"),
     Row("numpy.poly", poly, zeros_of, tolerance=100),
-    Row("numpy.roots", lambda p, strip_zeros=True: np.roots(p).astype(complex), with_roots, compare=same_roots, tolerance=1000, slack=10),
+    Row("numpy.roots", lambda p, strip_zeros=True: np.roots(p).astype(complex), with_roots, compare=same_roots, tolerance=1000, slack=10,
+        differs="roots may come in another order"),
     Row("numpy.polyfit", np.polyfit, data, tolerance=1000, slack=10, compare=same_fit),
 
     Row("numpy.unwrap", unwrap, phases, tolerance=4),

@@ -71,9 +71,8 @@ def two(unique=True):
     def calls(d: Draw):
         kwargs = sized(d)
         if unique and d.flag():
-            x, y = (d.array(INTS + ("float32", "complex64"), (n,), -2.0, 4.0, special=False, distinct=True)
-                    for n in (d.integer(0, 4), d.integer(0, 4)))
-            y = y.astype(x.dtype)
+            dtype = d.dtype(INTS + ("float32", "complex64"))
+            x, y = (d.array(dtype=dtype, shape=(d.integer(0, 4),), low=-2.0, special=False, distinct=True) for _ in range(2))
             return call(x, y, assume_unique=True, **kwargs)
         x, y = few(d), few(d)
         if {"uint64"} < {x.dtype.name, y.dtype.name} and "i" in kind(x.dtype) + kind(y.dtype):

@@ -13,6 +13,11 @@ def test_truth_values_among_other_entries():
         np.testing.assert_array_equal(jnp.asarray(X)[index], X[index])
 
 
+def test_beyond_the_end_beside_a_mask():
+    x, mask = jnp.asarray(X), np.array([True, False, False])
+    assert np.isnan(x.at[mask, :, 9].get(mode="fill")).all() and (x[mask, :, 9] == X[mask, :, -1]).all()
+
+
 def test_lean_programs():
     def names(f, *args):
         return [e.primitive.name for e in jax.make_jaxpr(f)(*args).eqns]

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ferax._src.scipy.special_gamma": (
             "bernoulli beta betainc betaln comb digamma factorial gamma gammainc gammaincc gammaln gammasgn loggamma "
             "multigammaln poch polygamma zeta"),
+        "ferax._src.scipy.special_integrals": "exp1 expi expn fresnel sici spence",
         "ferax._src.scipy.special_normal": "dawsn erf erfc erfcx erfinv log_ndtr ndtr ndtri wofz",
     },
     first="ferax._src.numpy.array_methods",

@@ -109,7 +109,7 @@ def take_index(x, index, *, mode=None, fill_value=None, indices_are_sorted=False
         return apply_index(x, *parsed.operands, entries=entries, together=parsed.together, expand=parsed.expand, mode=mode,
                            fill_value=fill_value, indices_are_sorted=indices_are_sorted, unique_indices=unique_indices,
                            wrap=wrap)
-    if _has_mask(index) and _lies_on_host(x):
+    if mode is not FILL and _has_mask(index) and _lies_on_host(x):
         return _masked_on_host(x, index, parsed)
     if mode is not FILL and not _keys_are_followed(x):
         entries, operands = positions_as_operands(entries, parsed.operands, parsed.shape)

@@ -98,7 +98,6 @@ def _progression(start, step, size: int, dtype):
             values = values + _wrapped(start, dtype)
         return transfer.from_numpy(values, own=True)
     working = np.dtype(np.float32) if dtypes.kind_of(dtype) == "f" and dtype.itemsize < 4 else dtype
-    working = np.dtype(np.int32) if dtype == dtypes.bool_ else working
     values = iota(working, size)
     if step is not None:
         values = ops.mul(values, util.cast(step, working))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-import ferax._src.numpy.array_methods  # hangs the operators on arrays, with which formulas are written here
+import ferax._src.numpy.array_methods  # noqa: F401 (hangs the operators on arrays, with which formulas are written here)
 from ferax._src.numpy import util
 from ferax._src.ops.convert import convert
 from ferax._src.runtime.fused import fused

@@ -308,13 +308,12 @@ def _fiedler_companion(a):
         return c
     if n == 1:
         return c.at[..., 0, 0].set(-a[..., 1])
-    # Of n rows, with coefficients from a[1] on: pairs of coefficients in every other row, ones between them.
     even = np.arange(0, n - 2, 2)
     c = c.at[..., even, even + 2].set(1.0)
     odd = np.arange(1, n - 2, 2)
     c = c.at[..., odd + 2, odd].set(1.0)
-    at = np.arange(1, n, 2)
-    c = c.at[..., at, at - 1].set(-a[..., at + 1])
+    at = np.arange(1, n - 1, 2)
+    c = c.at[..., at + 1, at].set(-a[..., at + 2])
     at = np.arange(0, n - 1, 2)
     c = c.at[..., at, at + 1].set(-a[..., at + 2])
     return c.at[..., 0, 0].set(-a[..., 1]).at[..., 1, 0].set(1.0)

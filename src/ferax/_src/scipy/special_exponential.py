@@ -6,8 +6,9 @@ import numpy as np
 
 from ferax._src.control.custom_jvp import custom_jvp
 from ferax._src.nn import softmax as nn_softmax
+from ferax._src.numpy import util
 from ferax._src.numpy.selection import where
-from ferax._src.ops.elementwise import expm1, log, log1p, logistic
+from ferax._src.ops.elementwise import abs as absolute, expm1, log, log1p, logistic
 from ferax._src.scipy.elementwise import elementwise
 
 
@@ -37,7 +38,12 @@ def expit(x):
 
 @custom_jvp
 def _logit(x):
-    return log(x / (1 - x))
+    odds = log(x / (1 - x))
+    if util.dtype_kind(x) == "c":
+        return odds
+    gap = x - 0.5                               # exact near 1/2, where x / (1 - x) is rounded to near 1
+    near = absolute(gap) < 0.25
+    return where(near, log1p(2 * where(near, gap, 0) / (1 - where(near, x, 0))), odds)
 
 
 @_logit.defjvp

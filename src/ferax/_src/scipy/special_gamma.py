@@ -15,7 +15,7 @@ from ferax._src.numpy.floating import signbit
 from ferax._src.numpy.selection import where
 from ferax._src.ops import elementwise_gamma
 from ferax._src.ops.elementwise import exp, floor, log, log1p
-from ferax._src.ops.elementwise import abs as absolute, max as maximum, min as minimum
+from ferax._src.ops.elementwise import max as maximum, min as minimum
 from ferax._src.ops.elementwise_beta import betainc as ops_betainc
 from ferax._src.ops.elementwise_complex import complex as as_complex, conj, imag, real
 from ferax._src.ops.elementwise_special import digamma as ops_digamma, lgamma, polygamma as ops_polygamma, zeta as ops_zeta

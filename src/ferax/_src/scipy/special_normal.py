@@ -19,7 +19,7 @@ from ferax._src.control.custom_jvp import custom_jvp
 from ferax._src.numpy import util
 from ferax._src.numpy.selection import where
 from ferax._src.ops.elementwise import abs as absolute, exp, log, log1p, sign, sqrt, square
-from ferax._src.ops.elementwise_complex import complex as as_complex, conj, imag, real
+from ferax._src.ops.elementwise_complex import complex as as_complex, imag, real
 from ferax._src.ops.elementwise_special import erf as ops_erf, erf_inv, erfc as ops_erfc
 from ferax._src.scipy.elementwise import at_least_32_bits, elementwise, only_wide
 from ferax._src.runtime.fused import fused
