@@ -41,14 +41,14 @@ def weights(n, m, scale, translation, method, antialias):
     width = max(1.0, 1 / scale) if antialias else 1.0
     for i in range(m):
         middle = (i + 0.5 - translation) / scale - 0.5
-        if not -0.5 - 1e-9 <= middle <= n - 0.5 + 1e-9:
+        if not (pytorch or -0.5 - 1e-9 <= middle <= n - 0.5 + 1e-9):
             continue
         if method == "area":
             low, high = (i - translation) / scale, (i + 1 - translation) / scale
             row = [max(0.0, min(high, j + 1) - max(low, j)) for j in range(n)]
         elif pytorch:
             row = [0.0] * n
-            for j in range(-3, n + 4):                              # border pixels go on beyond the border
+            for j in range(-2, n + 2):                              # border pixels are repeated twice
                 row[min(max(j, 0), n - 1)] += keys_cubic(abs(middle - j), -0.75)
         else:
             row = [kernel(method, (middle - j) / width) for j in range(n)]

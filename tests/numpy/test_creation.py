@@ -171,3 +171,25 @@ def test_not_from_files_and_iterators():
         jnp.fromfile("x")
     with pytest.raises(NotImplementedError, match=r"jnp\.asarray\(np\.fromiter"):
         jnp.fromiter([1])
+
+
+@pytest.mark.parametrize("call", [
+    lambda: jnp.full((2,), 1j, dtype="float32"), lambda: jnp.array([1j, 2], dtype="float32"), lambda: jnp.asarray(1j, dtype="int32"),
+    lambda: jnp.full_like(jnp.ones(2), 1j)])
+def test_imaginary_parts_are_not_lost_silently(call):
+    with pytest.raises(TypeError, match="imaginary part would be lost"):
+        call()
+
+
+def test_a_warning_for_arrays_that_lose_their_imaginary_part():
+    for x in (np.array([1j, 2]), jnp.array([1j, 2])):
+        with pytest.warns(np.exceptions.ComplexWarning):
+            assert jnp.array(x, dtype="float32").tolist() == [0, 2]
+    assert jnp.array([1j, 0], dtype=bool).tolist() == [True, False]
+
+
+def test_sizes_that_nothing_can_address():
+    """XLA would end the process."""
+    for call in (lambda: ferax.lax.full((2**62, 2**10), 1.0), lambda: ferax.jit(lambda x: jnp.broadcast_to(x, (2**62, 8)))(1.0)):
+        with pytest.raises(ValueError, match="too big"):
+            call()

@@ -10,6 +10,7 @@ context alive).  Operations are made by ``ir.Operation.create`` with their resul
 generated builders, which infer and check what the jaxpr already knows).
 """
 
+import math
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -47,6 +48,7 @@ _thread_pool = ir.ThreadPool()  # shared by all contexts, which do not keep it a
 #: Files below this folder are Ferax itself: their frames do not appear in locations.
 _OWN_FILES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _FRAME_LIMIT = 4  # of the user's stack, innermost first; deeper chains cost compile time and say little
+_MOST_BYTES = 2**63 - 1  # XLA ends the process where a size is more
 _MODULES_PER_CONTEXT = 2000
 _CONSTANT_BYTES_PER_CONTEXT = 64 << 20
 
@@ -153,6 +155,8 @@ class Workbench(DialectAttributes):
         found = self._tensors.get(key)
         if found is None:
             element = self.element_type(dtype)
+            if math.prod(shape) > _MOST_BYTES // max(dtype.itemsize, 1):
+                raise ValueError(f"an array of shape {shape} and dtype {dtype.name} is too big: it has more than 2**63 - 1 bytes")
             found = ir.RankedTensorType.get(shape, element, loc=self.unknown)
             self._tensors[key] = found
         return found

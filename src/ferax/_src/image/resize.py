@@ -143,6 +143,8 @@ def _weights(n: int, m: int, scale, translation, method: ResizeMethod, antialias
     total = along_columns(reduce_sum(weights, (0,)))
     there = gt(abs(total), dtype.type(1000 * dtypes.finfo(np.float32).eps))
     weights = choose(there, div(weights, choose(there, total, dtype.type(1))), dtype.type(0))
+    if repeats:                                 # there are pixels beyond the border
+        return weights
     inside = bitwise_and(ge(middle, dtype.type(-0.5)), le(middle, dtype.type(n - 0.5)))
     return choose(along_columns(inside), weights, dtype.type(0))
 
@@ -207,6 +209,11 @@ def resize(image, shape: Sequence[int], method: str | ResizeMethod, antialias: b
     Raises
     ------
     ValueError : if ``shape`` has another number of dimensions than ``image``, or there is no such method.
+
+    Examples
+    --------
+    >>> ferax.image.resize(jnp.array([0.0, 1.0]), (4,), 'linear')
+    Array([0.  , 0.25, 0.75, 1.  ], dtype=float32)
     """
     image = ensure_arraylike("image.resize", image)
     shape = canonical_shape(shape)
@@ -240,7 +247,8 @@ def scale_and_translate(image, shape: Sequence[int], spatial_dims: Sequence[int]
     """An image of another size, scaled by any factors and then moved.
 
     The pixel at x of the input is found at ``x scale + translation`` of the result, where places are counted from the edge of
-    the first pixel. Pixels of the result that lie outside of the image are 0.
+    the first pixel. Pixels of the result that lie outside of the image are 0, but by "cubic-pytorch" without
+    ``antialias``, which repeats the border pixels twice.
 
     Parameters
     ----------
@@ -259,6 +267,11 @@ def scale_and_translate(image, shape: Sequence[int], spatial_dims: Sequence[int]
     Raises
     ------
     ValueError : if shapes do not fit, a dimension does not exist or is named twice, or the method is "nearest".
+
+    Examples
+    --------
+    >>> ferax.image.scale_and_translate(jnp.array([1.0, 2.0]), (3,), (0,), jnp.ones(1), jnp.ones(1), 'linear')
+    Array([0., 1., 2.], dtype=float32)
     """
     image, scale, translation = ensure_arraylike("image.scale_and_translate", image, scale, translation)
     shape = canonical_shape(shape)

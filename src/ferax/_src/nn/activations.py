@@ -70,6 +70,11 @@ def identity(x):
     Returns
     -------
     array
+
+    Examples
+    --------
+    >>> ferax.nn.identity(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-2.,  0.,  3.], dtype=float32)
     """
     return x
 
@@ -89,6 +94,11 @@ def relu(x):
     References
     ----------
     Nair and Hinton 2010.
+
+    Examples
+    --------
+    >>> ferax.nn.relu(jnp.array([-2.0, 0.0, 3.0]))
+    Array([0., 0., 3.], dtype=float32)
     """
     if dtypes.kind_of(x.dtype) == "b":
         x = convert(x, dtypes.default_int_dtype(), True)
@@ -106,6 +116,11 @@ def relu6(x):
     Returns
     -------
     array of floats; the derivative at 0 and at 6 is 0
+
+    Examples
+    --------
+    >>> ferax.nn.relu6(jnp.array([-2.0, 0.0, 3.0]))
+    Array([0., 0., 3.], dtype=float32)
     """
     x = inexact(x, weak=True)
     return select_n(ge(x, const(x, 6)), _ramp(x), const(x, 6))
@@ -128,6 +143,11 @@ def leaky_relu(x, negative_slope=0.01):
     Returns
     -------
     array; the derivative at 0 is 1
+
+    Examples
+    --------
+    >>> ferax.nn.leaky_relu(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-0.02,  0.  ,  3.  ], dtype=float32)
     """
     return _leaky_relu(*_pair("leaky_relu", x, negative_slope))
 
@@ -159,6 +179,11 @@ def elu(x, alpha=1.0):
     References
     ----------
     Clevert et al. 2015, arXiv:1511.07289.
+
+    Examples
+    --------
+    >>> ferax.nn.elu(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-0.86466473,  0.        ,  3.        ], dtype=float32)
     """
     return _elu(*_pair("elu", x, alpha))
 
@@ -185,6 +210,11 @@ def celu(x, alpha=1.0):
     References
     ----------
     Barron 2017, arXiv:1704.07483.
+
+    Examples
+    --------
+    >>> ferax.nn.celu(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-0.86466473,  0.        ,  3.        ], dtype=float32)
     """
     return _celu(*_pair("celu", x, alpha))
 
@@ -204,6 +234,11 @@ def selu(x):
     References
     ----------
     Klambauer et al. 2017, arXiv:1706.02515.
+
+    Examples
+    --------
+    >>> ferax.nn.selu(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-1.5201665,  0.       ,  3.152103 ], dtype=float32)
     """
     x = inexact(x)
     return mul(_elu(x, _SELU_ALPHA), _SELU_SCALE)
@@ -221,6 +256,11 @@ def sigmoid(x):
     Returns
     -------
     array
+
+    Examples
+    --------
+    >>> ferax.nn.sigmoid(jnp.array([-2.0, 0.0, 3.0]))
+    Array([0.11920292, 0.5       , 0.95257413], dtype=float32)
     """
     return logistic(x if isinstance(x, Array) else ensure_arraylike("sigmoid", x))
 
@@ -243,6 +283,11 @@ def softplus(x):
     Returns
     -------
     array
+
+    Examples
+    --------
+    >>> ferax.nn.softplus(jnp.array([-2.0, 0.0, 3.0]))
+    Array([0.126928 , 0.6931472, 3.0485873], dtype=float32)
     """
     return _softplus(inexact(x))
 
@@ -258,6 +303,11 @@ def log_sigmoid(x):
     Returns
     -------
     array
+
+    Examples
+    --------
+    >>> ferax.nn.log_sigmoid(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-2.126928  , -0.6931472 , -0.04858735], dtype=float32)
     """
     return neg(_softplus(neg(inexact(x))))
 
@@ -277,6 +327,11 @@ def silu(x):
     References
     ----------
     Hendrycks and Gimpel 2016, arXiv:1606.08415; Ramachandran et al. 2017, arXiv:1710.05941.
+
+    Examples
+    --------
+    >>> ferax.nn.silu(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-0.23840584,  0.        ,  2.8577223 ], dtype=float32)
     """
     return mul(x, logistic(x))
 
@@ -299,6 +354,11 @@ def mish(x):
     References
     ----------
     Misra 2019, arXiv:1908.08681.
+
+    Examples
+    --------
+    >>> ferax.nn.mish(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-0.25250146,  0.        ,  2.9865355 ], dtype=float32)
     """
     x = inexact(x)
     return mul(x, ops_tanh(_softplus(x)))
@@ -329,6 +389,11 @@ def gelu(x, approximate=True):
     References
     ----------
     Hendrycks and Gimpel 2016, arXiv:1606.08415.
+
+    Examples
+    --------
+    >>> ferax.nn.gelu(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-0.04540235,  0.        ,  2.9963627 ], dtype=float32)
     """
     return _gelu(ensure_arraylike("gelu", x), approximate=bool(approximate))
 
@@ -344,6 +409,11 @@ def soft_sign(x):
     Returns
     -------
     array
+
+    Examples
+    --------
+    >>> ferax.nn.soft_sign(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-0.6666667,  0.       ,  0.75     ], dtype=float32)
     """
     x = inexact(x)
     size = ops_abs(x)
@@ -372,6 +442,11 @@ def squareplus(x, b=4):
     References
     ----------
     Barron 2021, arXiv:2112.11687.
+
+    Examples
+    --------
+    >>> ferax.nn.squareplus(jnp.array([-2.0, 0.0, 3.0]))
+    Array([0.41421354, 1.        , 3.3027756 ], dtype=float32)
     """
     return _squareplus(*_pair("squareplus", x, b))
 
@@ -387,6 +462,11 @@ def sparse_plus(x):
     Returns
     -------
     array
+
+    Examples
+    --------
+    >>> ferax.nn.sparse_plus(jnp.array([-2.0, 0.0, 3.0]))
+    Array([0.  , 0.25, 3.  ], dtype=float32)
     """
     x = inexact(x, weak=True)
     inner = mul(square(add(x, 1)), 0.25)
@@ -404,6 +484,11 @@ def sparse_sigmoid(x):
     Returns
     -------
     array
+
+    Examples
+    --------
+    >>> ferax.nn.sparse_sigmoid(jnp.array([-2.0, 0.0, 3.0]))
+    Array([0. , 0.5, 1. ], dtype=float32)
     """
     x = inexact(x, weak=True)
     return mul(ops_min(ops_max(add(x, 1), 0), 2), 0.5)
@@ -422,6 +507,11 @@ def hard_tanh(x):
     Returns
     -------
     array
+
+    Examples
+    --------
+    >>> ferax.nn.hard_tanh(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-1.,  0.,  1.], dtype=float32)
     """
     if dtypes.kind_of(x.dtype) == "b":
         x = convert(x, dtypes.default_int_dtype(), True)
@@ -444,6 +534,11 @@ def hard_sigmoid(x):
     Returns
     -------
     array
+
+    Examples
+    --------
+    >>> ferax.nn.hard_sigmoid(jnp.array([-2.0, 0.0, 3.0]))
+    Array([0.16666667, 0.5       , 1.        ], dtype=float32)
     """
     return _hard_sigmoid(inexact(x, weak=True))
 
@@ -463,6 +558,11 @@ def hard_silu(x):
     References
     ----------
     Howard et al. 2019, arXiv:1905.02244.
+
+    Examples
+    --------
+    >>> ferax.nn.hard_silu(jnp.array([-2.0, 0.0, 3.0]))
+    Array([-0.33333334,  0.        ,  3.        ], dtype=float32)
     """
     x = inexact(x, weak=True)
     return mul(x, _hard_sigmoid(x))
@@ -494,6 +594,11 @@ def glu(x, axis=-1):
     References
     ----------
     Dauphin et al. 2016, arXiv:1612.08083.
+
+    Examples
+    --------
+    >>> ferax.nn.glu(jnp.array([1.0, 2.0, 0.0, 0.0]))
+    Array([0.5, 1. ], dtype=float32)
     """
     x = ensure_arraylike("glu", x)
     axis = normalize_axis(axis, x.ndim)
@@ -530,6 +635,11 @@ def log1mexp(x):
     References
     ----------
     Maechler 2012, "Accurately computing log(1 - exp(-|a|))".
+
+    Examples
+    --------
+    >>> ferax.nn.log1mexp(jnp.array([0.1, 10.0]))
+    Array([-2.3521686e+00, -4.5400961e-05], dtype=float32)
     """
     x = inexact(ensure_arraylike("log1mexp", x))
     return _log1mexp_program(x) if is_eager() else _log1mexp(x)

@@ -130,6 +130,11 @@ def dot_product_attention(query, key, value, bias=None, mask=None, *, scale=None
     References
     ----------
     Vaswani et al. 2017, arXiv:1706.03762; for groups Ainslie et al. 2023, arXiv:2305.13245.
+
+    Examples
+    --------
+    >>> ferax.nn.dot_product_attention(jnp.ones((2, 5, 4, 8)), jnp.ones((2, 6, 2, 8)), jnp.ones((2, 6, 2, 8))).shape
+    (2, 5, 4, 8)
     """
     if implementation == "cudnn":
         raise NotImplementedError("dot_product_attention: implementation='cudnn' is not there; use None or 'xla'")

@@ -88,6 +88,11 @@ def constant(value, dtype=None) -> Initializer:
     Returns
     -------
     initializer
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.constant(2.0)(ferax.random.key(0), (2,))
+    Array([2., 2.], dtype=float32)
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
         return fills.full(shape, value, dtype=initializer_dtype(dtype), out_sharding=out_sharding)
@@ -105,6 +110,11 @@ def uniform(scale=1e-2, dtype=None) -> Initializer:
     Returns
     -------
     initializer
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.uniform()(ferax.random.key(0), (3, 4)).shape
+    (3, 4)
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
         return scaled(random_uniform(key, shape, initializer_dtype(dtype), out_sharding=out_sharding), scale)
@@ -122,6 +132,11 @@ def normal(stddev=1e-2, dtype=None) -> Initializer:
     Returns
     -------
     initializer
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.normal()(ferax.random.key(0), (3, 4)).shape
+    (3, 4)
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
         return scaled(random_normal(key, shape, initializer_dtype(dtype), out_sharding=out_sharding), stddev)
@@ -140,6 +155,11 @@ def truncated_normal(stddev=1e-2, dtype=None, lower=-2.0, upper=2.0) -> Initiali
     Returns
     -------
     initializer
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.truncated_normal()(ferax.random.key(0), (3, 4)).shape
+    (3, 4)
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
         return scaled(random_truncated_normal(key, lower, upper, shape, initializer_dtype(dtype), out_sharding=out_sharding), stddev)
@@ -191,6 +211,11 @@ def variance_scaling(scale, mode, distribution, in_axis: int | Sequence[int] = -
     References
     ----------
     He et al. 2015, arXiv:1502.01852, and those of the initializers below.
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.variance_scaling(1.0, 'fan_in', 'normal')(ferax.random.key(0), (3, 4)).shape
+    (3, 4)
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
         shape = canonical_shape(shape)
@@ -240,6 +265,11 @@ def glorot_uniform(in_axis=-2, out_axis=-1, batch_axis=(), dtype=None) -> Initia
     References
     ----------
     Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks".
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.glorot_uniform()(ferax.random.key(0), (3, 4)).shape
+    (3, 4)
     """
     return variance_scaling(1.0, "fan_avg", "uniform", in_axis, out_axis, batch_axis, dtype)
 
@@ -258,6 +288,11 @@ def glorot_normal(in_axis=-2, out_axis=-1, batch_axis=(), dtype=None) -> Initial
     References
     ----------
     Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks".
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.glorot_normal()(ferax.random.key(0), (3, 4)).shape
+    (3, 4)
     """
     return variance_scaling(1.0, "fan_avg", "truncated_normal", in_axis, out_axis, batch_axis, dtype)
 
@@ -276,6 +311,11 @@ def lecun_uniform(in_axis=-2, out_axis=-1, batch_axis=(), dtype=None) -> Initial
     References
     ----------
     Klambauer et al. 2017, arXiv:1706.02515.
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.lecun_uniform()(ferax.random.key(0), (3, 4)).shape
+    (3, 4)
     """
     return variance_scaling(1.0, "fan_in", "uniform", in_axis, out_axis, batch_axis, dtype)
 
@@ -294,6 +334,11 @@ def lecun_normal(in_axis=-2, out_axis=-1, batch_axis=(), dtype=None) -> Initiali
     References
     ----------
     Klambauer et al. 2017, arXiv:1706.02515.
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.lecun_normal()(ferax.random.key(0), (3, 4)).shape
+    (3, 4)
     """
     return variance_scaling(1.0, "fan_in", "truncated_normal", in_axis, out_axis, batch_axis, dtype)
 
@@ -312,6 +357,11 @@ def he_uniform(in_axis=-2, out_axis=-1, batch_axis=(), dtype=None) -> Initialize
     References
     ----------
     He et al. 2015, arXiv:1502.01852.
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.he_uniform()(ferax.random.key(0), (3, 4)).shape
+    (3, 4)
     """
     return variance_scaling(2.0, "fan_in", "uniform", in_axis, out_axis, batch_axis, dtype)
 
@@ -330,6 +380,11 @@ def he_normal(in_axis=-2, out_axis=-1, batch_axis=(), dtype=None) -> Initializer
     References
     ----------
     He et al. 2015, arXiv:1502.01852.
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.he_normal()(ferax.random.key(0), (3, 4)).shape
+    (3, 4)
     """
     return variance_scaling(2.0, "fan_in", "truncated_normal", in_axis, out_axis, batch_axis, dtype)
 

@@ -36,6 +36,11 @@ def orthogonal(scale=1.0, column_axis=-1, dtype=None) -> Initializer:
     References
     ----------
     Saxe, McClelland and Ganguli 2013, arXiv:1312.6120.
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.orthogonal()(ferax.random.key(0), (4, 3)).shape
+    (4, 3)
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
         _check_not_sharded("orthogonal", out_sharding)
@@ -66,6 +71,11 @@ def delta_orthogonal(scale=1.0, column_axis=-1, dtype=None) -> Initializer:
     References
     ----------
     Xiao et al. 2018, arXiv:1806.05393.
+
+    Examples
+    --------
+    >>> ferax.nn.initializers.delta_orthogonal()(ferax.random.key(0), (3, 2, 4)).shape
+    (3, 2, 4)
     """
     def init(key, shape, dtype=dtype, out_sharding=None):
         _check_not_sharded("delta_orthogonal", out_sharding)

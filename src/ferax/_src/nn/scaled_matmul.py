@@ -69,6 +69,11 @@ def get_scaled_dot_general_config(mode, global_scale=None):
     Raises
     ------
     ValueError : for another mode
+
+    Examples
+    --------
+    >>> ferax.nn.get_scaled_dot_general_config('mxfp8').block_size
+    32
     """
     if mode == "nvfp4":
         scale = as_array(np.ones((1,), np.float32)) if global_scale is None else global_scale
@@ -98,6 +103,11 @@ def scaled_matmul(lhs, rhs, lhs_scales, rhs_scales, preferred_element_type=np.fl
     Raises
     ------
     ValueError : for shapes that do not fit
+
+    Examples
+    --------
+    >>> ferax.nn.scaled_matmul(jnp.ones((1, 2, 8)), jnp.ones((1, 3, 8)), jnp.ones((1, 2, 2)), jnp.ones((1, 3, 2))).shape
+    (1, 2, 3)
     """
     given = ensure_arraylike("scaled_matmul", lhs, rhs, lhs_scales, rhs_scales)
     a, b, a_scales, b_scales = given
@@ -247,6 +257,11 @@ def scaled_dot_general(lhs, rhs, dimension_numbers, preferred_element_type=np.fl
     It can be differentiated in reverse mode. The derivatives are those of the product without rounding (but for operands that are
     out of range in nvfp4, which get 0), and are themselves computed in the narrow format of the third configuration, or for
     nvfp4 in full.
+
+    Examples
+    --------
+    >>> ferax.nn.scaled_dot_general(jnp.ones((2, 3)), jnp.ones((3, 4)), (((1,), (0,)), ((), ()))).shape
+    (2, 4)
     """
     if implementation is not None:
         warnings.warn("scaled_dot_general: implementation is ignored; the system chooses by itself", DeprecationWarning, stacklevel=2)

@@ -91,6 +91,11 @@ def softmax(x, axis=-1, where=None):
     Returns
     -------
     array of the shape of ``x``
+
+    Examples
+    --------
+    >>> ferax.nn.softmax(jnp.array([0.0, 0.0]))
+    Array([0.5, 0.5], dtype=float32)
     """
     x = x if isinstance(x, Array) else ensure_arraylike("softmax", x)
     where = check_where("softmax", where)
@@ -130,6 +135,11 @@ def log_softmax(x, axis=-1, where=None):
     Returns
     -------
     array of the shape of ``x``
+
+    Examples
+    --------
+    >>> ferax.nn.log_softmax(jnp.array([0.0, 0.0]))
+    Array([-0.6931472, -0.6931472], dtype=float32)
     """
     x = x if isinstance(x, Array) else ensure_arraylike("log_softmax", x)
     axes = axes_of(axis, x.ndim)
@@ -151,6 +161,11 @@ def logmeanexp(x, axis=None, where=None, keepdims=False):
     Returns
     -------
     array
+
+    Examples
+    --------
+    >>> ferax.nn.logmeanexp(jnp.array([1.0, 1.0]))
+    Array(1., dtype=float32)
     """
     x = ensure_arraylike("logmeanexp", x)
     out = logsumexp(x, axis=axis, where=where, keepdims=keepdims)
@@ -192,6 +207,11 @@ def standardize(x, axis=-1, mean=None, variance=None, epsilon=1e-5, where=None, 
     Returns
     -------
     array of the shape of ``x``
+
+    Examples
+    --------
+    >>> ferax.nn.standardize(jnp.array([1.0, 3.0]), epsilon=0.0)
+    Array([-1.,  1.], dtype=float32)
     """
     x = ensure_arraylike("standardize", x)
     check_arraylike_or_none("standardize", mean, variance, where)
@@ -224,6 +244,12 @@ def one_hot(x, num_classes, *, dtype=None, axis=-1):
     Returns
     -------
     array with one more dimension than ``x``
+
+    Examples
+    --------
+    >>> ferax.nn.one_hot(jnp.array([0, 2]), 3)
+    Array([[1., 0., 0.],
+           [0., 0., 1.]], dtype=float32)
     """
     x = ensure_arraylike("one_hot", np.asarray(x) if isinstance(x, (list, tuple)) else x)
     if dtypes.kind_of(x.dtype) not in "iu":

@@ -151,8 +151,6 @@ def _from_value(x, dtype, copy: bool):
         return copy_p.bind(x)[0]
     kind = type(x)
     if kind in util.SCALARS:
-        if kind is complex and dtype is not None and dtypes.kind_of(dtype) != "c":
-            x = np.asarray(x, dtype)                            # a TypeError, as that of float(1j), but for booleans
         return transfer.array_from_host(x, dtype, dtype is None and kind is not bool)
     if isinstance(x, (np.ndarray, np.generic)):
         if isinstance(x, np.ma.MaskedArray):

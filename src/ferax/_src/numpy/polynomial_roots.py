@@ -165,7 +165,7 @@ def roots(p, *, strip_zeros=True):
     Examples
     --------
     >>> jnp.roots(jnp.array([1., -3., 0.]))
-    Array([3.+0.j, 0.+0.j], dtype=complex64)
+    Array([0.+0.j, 3.+0.j], dtype=complex64)
     """
     p = as_array(promote_dtypes_inexact(ensure_arraylike("roots", p))[0])
     if p.ndim != 1:

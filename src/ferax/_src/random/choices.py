@@ -53,6 +53,11 @@ def permutation(key, x, axis=0, independent=False, *, out_sharding=None):
     Raises
     ------
     TypeError : for a scalar that is no integer
+
+    Examples
+    --------
+    >>> jnp.sort(ferax.random.permutation(ferax.random.key(0), 4))
+    Array([0, 1, 2, 3], dtype=int32)
     """
     key = single(key, "permutation")
     x = _elements("permutation", x)
@@ -104,6 +109,11 @@ def choice(key, a, shape=(), replace=True, p=None, axis=0, mode=None):
     Raises
     ------
     ValueError : where more distinct elements are asked for than there are, or ``p`` does not fit
+
+    Examples
+    --------
+    >>> ferax.random.choice(ferax.random.key(0), 10, (2, 3)).shape
+    (2, 3)
     """
     key = single(key, "choice")
     if not hasattr(shape, "__len__"):

@@ -42,6 +42,11 @@ def normal(key, shape=(), dtype=None, *, out_sharding=None):
     key : a key
     shape : tuple of int
     dtype : floating or complex dtype
+
+    Examples
+    --------
+    >>> ferax.random.normal(ferax.random.key(0), (3,))
+    Array([ 1.6226422 ,  2.0252647 , -0.43359444], dtype=float32)
     """
     return constrained(normal_(single(key, "normal"), shape=as_shape(shape), dtype=inexact_dtype(dtype, "normal")),
                        out_sharding)
@@ -64,7 +69,13 @@ def normal_(key, *, shape, dtype):
 
 @api_boundary
 def lognormal(key, sigma=np.float32(1), shape=None, dtype=None, *, out_sharding=None):
-    """Numbers whose logarithm is normal with standard deviation ``sigma``."""
+    """Numbers whose logarithm is normal with standard deviation ``sigma``.
+
+    Examples
+    --------
+    >>> ferax.random.lognormal(ferax.random.key(0), 0.5).shape
+    ()
+    """
     key = single(key, "lognormal")
     dtype = inexact_dtype(dtype, "lognormal")
     shape = sample_shape("lognormal", shape, sigma)
@@ -79,7 +90,13 @@ def _lognormal(key, sigma, *, shape, dtype):
 
 @api_boundary
 def truncated_normal(key, lower, upper, shape=None, dtype=None, *, out_sharding=None):
-    """Standard normal numbers, given that they lie in (lower, upper)."""
+    """Standard normal numbers, given that they lie in (lower, upper).
+
+    Examples
+    --------
+    >>> ferax.random.truncated_normal(ferax.random.key(0), -1.0, 1.0, (100,)).max() < 1
+    Array(True, dtype=bool)
+    """
     shape = sample_shape("truncated_normal", shape, lower, upper)
     key = single(key, "truncated_normal")
     dtype = float_dtype(dtype, "truncated_normal")
@@ -107,13 +124,18 @@ def _sampler(name: str, doc: str, transform):
         return constrained(transform(key, shape=as_shape(shape), dtype=dtype), out_sharding)
 
     sampler.__name__ = sampler.__qualname__ = name
-    sampler.__doc__ = doc + """
+    sampler.__doc__ = doc + f"""
 
     Parameters
     ----------
     key : a key
     shape : tuple of int
     dtype : floating dtype
+
+    Examples
+    --------
+    >>> ferax.random.{name}(ferax.random.key(0), (2, 3)).shape
+    (2, 3)
     """
     return api_boundary(sampler)
 
@@ -179,6 +201,11 @@ def gumbel(key, shape=(), dtype=None, mode=None, *, out_sharding=None):
     dtype : floating dtype
     mode : "low", "high" or "highest": how finely the upper tail is resolved, in float32 up to about 16, 32 or 44; by default
         as ``jax_high_dynamic_range_gumbel`` says
+
+    Examples
+    --------
+    >>> ferax.random.gumbel(ferax.random.key(0), (2, 3)).shape
+    (2, 3)
     """
     key = single(key, "gumbel")
     dtype = float_dtype(dtype, "gumbel")
@@ -248,7 +275,13 @@ def _checked(name: str, key, shape, dtype, *parameters):
 
 @api_boundary
 def rayleigh(key, scale, shape=None, dtype=None, *, out_sharding=None):
-    """Lengths of normal vectors in two dimensions with standard deviation ``scale``."""
+    """Lengths of normal vectors in two dimensions with standard deviation ``scale``.
+
+    Examples
+    --------
+    >>> ferax.random.rayleigh(ferax.random.key(0), jnp.array([1.0, 2.0])).shape
+    (2,)
+    """
     key, shape, dtype = _checked("rayleigh", key, shape, dtype, scale)
     return constrained(_rayleigh(key, scale, shape=shape, dtype=dtype), out_sharding)
 
@@ -261,7 +294,13 @@ def _rayleigh(key, scale, *, shape, dtype):
 
 @api_boundary
 def pareto(key, b, shape=None, dtype=None, *, out_sharding=None):
-    """Numbers of density ``b / x^(b + 1)`` on [1, inf)."""
+    """Numbers of density ``b / x^(b + 1)`` on [1, inf).
+
+    Examples
+    --------
+    >>> ferax.random.pareto(ferax.random.key(0), 3.0, (100,)).min() >= 1
+    Array(True, dtype=bool)
+    """
     key, shape, dtype = _checked("pareto", key, shape, dtype, b)
     return constrained(_pareto(key, b, shape=shape, dtype=dtype), out_sharding)
 
@@ -273,7 +312,13 @@ def _pareto(key, b, *, shape, dtype):
 
 @api_boundary
 def triangular(key, left, mode, right, shape=None, dtype=None, *, out_sharding=None):
-    """Numbers of the triangular distribution on [left, right] with its peak at ``mode``."""
+    """Numbers of the triangular distribution on [left, right] with its peak at ``mode``.
+
+    Examples
+    --------
+    >>> ferax.random.triangular(ferax.random.key(0), 0.0, 1.0, 3.0, (2,)).shape
+    (2,)
+    """
     key, shape, dtype = _checked("triangular", key, shape, dtype, left, mode, right)
     return constrained(_triangular(key, left, mode, right, shape=shape, dtype=dtype), out_sharding)
 
@@ -295,6 +340,11 @@ def wald(key, mean, shape=None, dtype=None, *, out_sharding=None):
     References
     ----------
     Michael, Schucany and Haas, *Generating random variates using transformations with multiple roots*, 1976.
+
+    Examples
+    --------
+    >>> ferax.random.wald(ferax.random.key(0), 2.0, (2,)).shape
+    (2,)
     """
     key, shape, dtype = _checked("wald", key, shape, dtype, mean)
     return constrained(_wald(key, mean, shape=shape, dtype=dtype), out_sharding)
@@ -325,6 +375,11 @@ def weibull_min(key, scale, concentration, shape=(), dtype=None):
     scale, concentration : arrays or numbers, both positive
     shape : tuple of int, to which the parameters' shapes are broadcast
     dtype : floating dtype
+
+    Examples
+    --------
+    >>> ferax.random.weibull_min(ferax.random.key(0), 1.0, 2.0, (4,)).shape
+    (4,)
     """
     key = single(key, "weibull_min")
     dtype = float_dtype(dtype, "weibull_min")
@@ -346,6 +401,11 @@ def double_sided_maxwell(key, loc, scale, shape=(), dtype=None):
     loc, scale : arrays or numbers
     shape : tuple of int, put before the shape to which ``loc`` and ``scale`` broadcast; if empty that shape itself
     dtype : floating dtype
+
+    Examples
+    --------
+    >>> ferax.random.double_sided_maxwell(ferax.random.key(0), 0.0, 1.0, (4,)).shape
+    (4,)
     """
     key = single(key, "double_sided_maxwell")
     dtype = float_dtype(dtype, "double_sided_maxwell")

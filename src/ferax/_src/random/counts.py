@@ -60,6 +60,11 @@ def poisson(key, lam, shape=None, dtype=None, *, out_sharding=None):
     ----------
     Below a mean of 10 Knuth, *The art of computer programming*, volume 2, section 3.4.1; above Hormann, *The transformed
     rejection method for generating Poisson random variables*, 1993.
+
+    Examples
+    --------
+    >>> ferax.random.poisson(ferax.random.key(0), jnp.array([0.0, 100.0])).shape
+    (2,)
     """
     key = single(key, "poisson")
     dtype = dtypes.default_int_dtype() if dtype is None else dtypes.check_user_dtype(dtype, "poisson")
@@ -154,6 +159,11 @@ def binomial(key, n, p, shape=None, dtype=None):
     References
     ----------
     Up to a mean of 10 by sums of geometric numbers; above Hormann, *The generation of binomial random variates*, 1993.
+
+    Examples
+    --------
+    >>> ferax.random.binomial(ferax.random.key(0), 10, 1.0)
+    Array(10., dtype=float32)
     """
     key = single(key, "binomial")
     check_arraylike("binomial", n, p)
@@ -285,6 +295,11 @@ def multinomial(key, n, p, *, shape=None, dtype=None, unroll=1):
     Returns
     -------
     Array of ``shape``, of whole numbers as floats
+
+    Examples
+    --------
+    >>> ferax.random.multinomial(ferax.random.key(0), 10, jnp.array([0.5, 0.5])).sum()
+    Array(10., dtype=float32)
     """
     key = single(key, "multinomial")
     check_arraylike("multinomial", n, p)

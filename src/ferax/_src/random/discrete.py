@@ -37,6 +37,11 @@ def bernoulli(key, p=0.5, shape=None, mode="low", *, out_sharding=None):
     p : float array
     shape : tuple of int; by default that of ``p``
     mode : "low", or "high" for probabilities below the spacing of uniform numbers
+
+    Examples
+    --------
+    >>> ferax.random.bernoulli(ferax.random.key(0), 0.9, (4,)).dtype
+    dtype('bool')
     """
     shape = sample_shape("bernoulli", shape, p)
     if mode not in ("low", "high"):
@@ -59,7 +64,13 @@ def _bernoulli(key, p, *, shape, dtype, mode):
 
 @api_boundary
 def rademacher(key, shape=(), dtype=None, *, out_sharding=None):
-    """Numbers that are 1 or -1, each with probability 1/2."""
+    """Numbers that are 1 or -1, each with probability 1/2.
+
+    Examples
+    --------
+    >>> abs(ferax.random.rademacher(ferax.random.key(0), (3,)))
+    Array([1, 1, 1], dtype=int32)
+    """
     key = single(key, "rademacher")
     dtype = dtypes.default_int_dtype() if dtype is None else dtypes.check_user_dtype(dtype, "rademacher")
     return constrained(signs_(key, shape=as_shape(shape), dtype=dtype), out_sharding)
@@ -67,7 +78,13 @@ def rademacher(key, shape=(), dtype=None, *, out_sharding=None):
 
 @api_boundary
 def geometric(key, p, shape=None, dtype=None, *, out_sharding=None):
-    """The number of trials, each of success probability ``p``, up to the first success."""
+    """The number of trials, each of success probability ``p``, up to the first success.
+
+    Examples
+    --------
+    >>> ferax.random.geometric(ferax.random.key(0), 0.5, (100,)).min()
+    Array(1, dtype=int32)
+    """
     key = single(key, "geometric")
     dtype = int_dtype(dtype, "geometric")
     shape = sample_shape("geometric", shape, p)
@@ -107,6 +124,11 @@ def categorical(key, logits, axis=-1, shape=None, replace=True, mode=None, *, ou
     ----------
     Kool, van Hoof and Welling, *Stochastic beams and where to find them*, 2019: with Gumbel noise added, the greatest logit is
     a draw, and the k greatest are k draws without replacement.
+
+    Examples
+    --------
+    >>> ferax.random.categorical(ferax.random.key(0), jnp.array([0.0, 100.0, 0.0]), shape=(4,))
+    Array([1, 1, 1, 1], dtype=int32)
     """
     key = single(key, "categorical")
     check_arraylike("categorical", logits)

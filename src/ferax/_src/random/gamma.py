@@ -147,6 +147,11 @@ def gamma(key, a, shape=None, dtype=None, *, out_sharding=None):
     -----
     Multiply by a scale, or divide by a rate, for those of other scales. A sample can be differentiated by ``a``: it moves so that its
     place in the distribution stays the same.
+
+    Examples
+    --------
+    >>> ferax.random.gamma(ferax.random.key(0), jnp.array([0.5, 2.0])).shape
+    (2,)
     """
     key, shape, dtype = _arguments("gamma", key, shape, dtype, a)
     return constrained(_gamma(key, a, shape=shape, dtype=dtype, log_space=False), out_sharding)
@@ -154,7 +159,13 @@ def gamma(key, a, shape=None, dtype=None, *, out_sharding=None):
 
 @api_boundary
 def loggamma(key, a, shape=None, dtype=None, *, out_sharding=None):
-    """Logarithms of gamma numbers, exact also where these would underflow: the same numbers as those of `gamma`."""
+    """Logarithms of gamma numbers, exact also where these would underflow: the same numbers as those of `gamma`.
+
+    Examples
+    --------
+    >>> ferax.random.loggamma(ferax.random.key(0), 1e-3).dtype
+    dtype('float32')
+    """
     key, shape, dtype = _arguments("loggamma", key, shape, dtype, a)
     return constrained(_gamma(key, a, shape=shape, dtype=dtype, log_space=True), out_sharding)
 
@@ -173,7 +184,13 @@ def _safe_arguments(name: str, key, shape, dtype, *parameters):
 
 @api_boundary
 def beta(key, a, b, shape=None, dtype=None, *, out_sharding=None):
-    """Beta numbers: of density proportional to ``x^(a - 1) (1 - x)^(b - 1)`` on [0, 1]."""
+    """Beta numbers: of density proportional to ``x^(a - 1) (1 - x)^(b - 1)`` on [0, 1].
+
+    Examples
+    --------
+    >>> ferax.random.beta(ferax.random.key(0), 2.0, 3.0, (100,)).max() < 1
+    Array(True, dtype=bool)
+    """
     key, shape, dtype = _safe_arguments("beta", key, shape, dtype, a, b)
     return constrained(_beta(key, a, b, shape=shape, dtype=dtype), out_sharding)
 
@@ -200,6 +217,11 @@ def dirichlet(key, alpha, shape=None, dtype=None, *, out_sharding=None):
     Returns
     -------
     Array of shape ``(*shape, n)``
+
+    Examples
+    --------
+    >>> ferax.random.dirichlet(ferax.random.key(0), jnp.ones(3), (4,)).shape
+    (4, 3)
     """
     key = single(key, "dirichlet")
     dtype = float_dtype(dtype, "dirichlet")
@@ -220,7 +242,13 @@ def _dirichlet(key, alpha, *, shape, dtype):
 
 @api_boundary
 def chisquare(key, df, shape=None, dtype=None, *, out_sharding=None):
-    """Chi-square numbers of ``df`` degrees of freedom: sums of so many squares of normal numbers."""
+    """Chi-square numbers of ``df`` degrees of freedom: sums of so many squares of normal numbers.
+
+    Examples
+    --------
+    >>> ferax.random.chisquare(ferax.random.key(0), 3.0, (2,)).shape
+    (2,)
+    """
     key, shape, dtype = _safe_arguments("chisquare", key, shape, dtype, df)
     return constrained(_chisquare(key, df, shape=shape, dtype=dtype), out_sharding)
 
@@ -233,7 +261,13 @@ def _chisquare(key, df, *, shape, dtype):
 
 @api_boundary
 def f(key, dfnum, dfden, shape=None, dtype=None, *, out_sharding=None):
-    """Numbers of Fisher's F distribution: ratios of two chi-square numbers, each divided by its degrees of freedom."""
+    """Numbers of Fisher's F distribution: ratios of two chi-square numbers, each divided by its degrees of freedom.
+
+    Examples
+    --------
+    >>> ferax.random.f(ferax.random.key(0), 3.0, 5.0, (2,)).shape
+    (2,)
+    """
     key, shape, dtype = _safe_arguments("f", key, shape, dtype, dfnum, dfden)
     dfnum, dfden = [dtype.type(x) if type(x) in (int, float) else x for x in (dfnum, dfden)]
     return constrained(_f(key, dfnum, dfden, shape=shape, dtype=dtype), out_sharding)
@@ -249,7 +283,13 @@ def _f(key, dfnum, dfden, *, shape, dtype):
 
 @api_boundary
 def t(key, df, shape=None, dtype=None, *, out_sharding=None):
-    """Numbers of Student's t distribution of ``df`` degrees of freedom."""
+    """Numbers of Student's t distribution of ``df`` degrees of freedom.
+
+    Examples
+    --------
+    >>> ferax.random.t(ferax.random.key(0), 3.0, (2,)).shape
+    (2,)
+    """
     key, shape, dtype = _safe_arguments("t", key, shape, dtype, df)
     return constrained(_t(key, df, shape=shape, dtype=dtype), out_sharding)
 
@@ -272,6 +312,11 @@ def generalized_normal(key, p, shape=(), dtype=None, *, out_sharding=None):
     p : positive number
     shape : tuple of int
     dtype : floating dtype
+
+    Examples
+    --------
+    >>> ferax.random.generalized_normal(ferax.random.key(0), 1.5, (2,)).shape
+    (2,)
     """
     shape = as_shape(shape)
     key = single(key, "generalized_normal")
@@ -306,6 +351,11 @@ def ball(key, d, p=2, shape=(), dtype=None, *, out_sharding=None):
     References
     ----------
     Barthe, Guedon, Mendelson and Naor, *A probabilistic approach to the geometry of the l_p^n-ball*, 2005.
+
+    Examples
+    --------
+    >>> jnp.linalg.norm(ferax.random.ball(ferax.random.key(0), 3)) <= 1
+    Array(True, dtype=bool)
     """
     shape = as_shape(shape)
     key = single(key, "ball")

@@ -103,19 +103,37 @@ def key(seed, *, impl=None, dtype=None):
     ------
     TypeError : for a seed that is not an integer scalar
     OverflowError : for a Python int of more than 64 bits
+
+    Examples
+    --------
+    >>> ferax.random.key(0)
+    Array((), dtype=key<fry>) overlaying:
+    [0 0]
     """
     return _make_key("key", _impl_given("key", impl, dtype), seed)
 
 
 @api_boundary
 def PRNGKey(seed, *, impl=None):
-    """A raw random key: a uint32 array, of shape (2,) for threefry. With ``jax_enable_custom_prng`` a typed one."""
+    """A raw random key: a uint32 array, of shape (2,) for threefry. With ``jax_enable_custom_prng`` a typed one.
+
+    Examples
+    --------
+    >>> ferax.random.PRNGKey(0)
+    Array([0, 0], dtype=uint32)
+    """
     made = _make_key("PRNGKey", resolve_impl(impl), seed)
     return made if _custom.value else unwrap(made)
 
 
 def key_dtype(impl_spec=None):
-    """The dtype of typed keys of a generator."""
+    """The dtype of typed keys of a generator.
+
+    Examples
+    --------
+    >>> ferax.random.key_dtype()
+    key<fry>
+    """
     return key_dtype_of(resolve_impl(impl_spec))
 
 
@@ -185,6 +203,11 @@ def split(key, num=2):
     Returns
     -------
     Array of keys of shape ``(num,)`` or ``num``, typed or raw as ``key`` is
+
+    Examples
+    --------
+    >>> ferax.random.split(ferax.random.key(0), 3).shape
+    (3,)
     """
     keys, raw = typed(key, "split")
     if keys.aval.shape:
@@ -206,6 +229,11 @@ def fold_in(key, data):
     ------
     OverflowError : for a Python int that is negative or has more than 32 bits
     TypeError : if ``data`` is not a scalar
+
+    Examples
+    --------
+    >>> ferax.random.key_data(ferax.random.fold_in(ferax.random.key(0), 7)).shape
+    (2,)
     """
     keys, raw = typed(key, "fold_in")
     if keys.aval.shape:
@@ -230,7 +258,13 @@ def fold_in(key, data):
 
 @api_boundary
 def key_data(keys):
-    """The uint32 words of typed keys, shape ``keys.shape + (2,)`` for threefry; raw keys as they are."""
+    """The uint32 words of typed keys, shape ``keys.shape + (2,)`` for threefry; raw keys as they are.
+
+    Examples
+    --------
+    >>> ferax.random.key_data(ferax.random.key(5))
+    Array([0, 5], dtype=uint32)
+    """
     typed_keys, _ = typed(keys, "key_data")
     return unwrap(typed_keys)
 
@@ -244,6 +278,12 @@ def wrap_key_data(key_bits_array, *, impl=None, dtype=None):
     key_bits_array : uint32 array with the shape of one key's words at the end, (2,) for threefry
     impl : name of a generator; by default "threefry2x32"
     dtype : key dtype, in place of ``impl``
+
+    Examples
+    --------
+    >>> ferax.random.wrap_key_data(jnp.array([0, 5], 'uint32'))
+    Array((), dtype=key<fry>) overlaying:
+    [0 5]
     """
     impl = _impl_given("wrap_key_data", impl, dtype)
     if not isinstance(key_bits_array, (Array, np.ndarray, np.generic)) and not hasattr(key_bits_array, "__jax_array__"):
@@ -256,14 +296,27 @@ def wrap_key_data(key_bits_array, *, impl=None, dtype=None):
 
 @api_boundary
 def key_impl(keys):
-    """The name of the generator of keys."""
+    """The name of the generator of keys.
+
+    Examples
+    --------
+    >>> ferax.random.key_impl(ferax.random.key(0))
+    'threefry2x32'
+    """
     typed_keys, _ = typed(keys, "key_impl")
     return typed_keys.dtype._impl.name
 
 
 @api_boundary
 def clone(key):
-    """A copy of a key, for deliberate reuse."""
+    """A copy of a key, for deliberate reuse.
+
+    Examples
+    --------
+    >>> ferax.random.clone(ferax.random.key(3))
+    Array((), dtype=key<fry>) overlaying:
+    [0 3]
+    """
     return random_clone_p.bind(key)[0]
 
 

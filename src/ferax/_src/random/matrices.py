@@ -43,6 +43,11 @@ def orthogonal(key, n, shape=(), dtype=None, m=None, *, out_sharding=None):
     References
     ----------
     Mezzadri 2007, "How to generate random matrices from the classical compact groups", arXiv:math-ph/0609050.
+
+    Examples
+    --------
+    >>> ferax.random.orthogonal(ferax.random.key(0), 3, (2,)).shape
+    (2, 3, 3)
     """
     shape = as_shape(shape)
     key = single(key, "orthogonal")
@@ -83,6 +88,11 @@ def multivariate_normal(key, mean, cov, shape=None, dtype=None, method="cholesky
     Raises
     ------
     ValueError : if the shapes do not fit, or the method is unknown.
+
+    Examples
+    --------
+    >>> ferax.random.multivariate_normal(ferax.random.key(0), jnp.zeros(2), jnp.eye(2), (5,)).shape
+    (5, 2)
     """
     key = single(key, "multivariate_normal")
     mean, cov = promote_dtypes_inexact(*ensure_arraylike("multivariate_normal", mean, cov))

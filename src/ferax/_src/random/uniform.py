@@ -39,6 +39,11 @@ def bits(key, shape=(), dtype=None, *, out_sharding=None):
     Raises
     ------
     ValueError : for a dtype that is no unsigned integer
+
+    Examples
+    --------
+    >>> ferax.random.bits(ferax.random.key(0), (2,), 'uint8').dtype
+    dtype('uint8')
     """
     key = single(key, "bits")
     dtype = dtypes.default_uint_dtype() if dtype is None else dtypes.check_user_dtype(dtype, "bits")
@@ -61,6 +66,11 @@ def uniform(key, shape=(), dtype=None, minval=0.0, maxval=1.0, *, out_sharding=N
     Returns
     -------
     Array of ``shape`` and ``dtype``
+
+    Examples
+    --------
+    >>> ferax.random.uniform(ferax.random.key(0), (2,), minval=-1.0)
+    Array([0.895334  , 0.95715976], dtype=float32)
     """
     key = single(key, "uniform")
     dtype = float_dtype(dtype, "uniform")
@@ -120,6 +130,11 @@ def randint(key, shape, minval, maxval, dtype=None, *, out_sharding=None):
     -----
     A number is the remainder of twice as many random bits as ``dtype`` has (at least 64), so that the bias towards smaller
     numbers can be neglected unless the range is nearly all of the dtype's.
+
+    Examples
+    --------
+    >>> ferax.random.randint(ferax.random.key(0), (5,), 0, 10)
+    Array([9, 0, 2, 3, 1], dtype=int32)
     """
     key = single(key, "randint")
     dtype = dtypes.default_int_dtype() if dtype is None else dtypes.check_user_dtype(dtype, "randint")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,7 +107,12 @@ def _convert(value, npy: np.ndarray, dtype, implicit: bool) -> np.ndarray:
         return np.array(value, dtype)           # Python ints: raises OverflowError for one that does not fit
     if kind in "OSUMm" or npy.dtype.names is not None:
         raise not_a_value(value)
-    if kind == "c" and not implicit and dtypes.kind_of(dtype) != "c":
+    if kind == "c" and not implicit and dtypes.kind_of(dtype) not in "cb":
+        if not isinstance(value, (np.ndarray, np.generic)):
+            raise TypeError(f"complex numbers cannot be made {dtypes.dtype_name(dtype)}: the imaginary part would be lost, got {value!r}. Take "
+                            "its real part first")
+        warnings.warn("Casting complex values to real discards the imaginary part; say which part is meant, by x.real or x.imag",
+                      np.exceptions.ComplexWarning, stacklevel=5)
         npy = npy.real
     return _quiet.context.run(npy.astype, dtype)
 

@@ -101,3 +101,60 @@ def i1(x):
     0.5652
     """
     return exp(absolute(x)) * bessel_i1e(x)
+
+
+def _ratios_down(z, v: int, n_iter: int):
+    """J_0 to J_v by Miller's algorithm, DLMF 3.6(ii) and 10.74(iv): backward recurrence, scaled such that J0 + 2 (J2 + J4 + ...) = 1."""
+    zero = z == 0
+    safe = where(zero, 1, z)
+    one = dtypes.finfo(z.dtype)
+    tiny, huge = float(one.tiny) ** 0.5, float(one.max) ** 0.25
+
+    def step(state, k):
+        above, here, total, kept = state
+        below = here * (2 * (k + 1) / safe) - above
+        grown = absolute(below) > huge
+        scale = where(grown, 1 / huge, 1)
+        below, here, total, kept = below * scale, here * scale, total * scale, kept * scale
+        total = total + where(k % 2 == 0, where(k == 0, below, 2 * below), 0)
+        at = where(arange(v + 1, dtype=z.dtype).reshape((v + 1,) + (1,) * z.ndim) == k, below, kept)
+        return (here, below, total, at), None
+    start = (0 * z, 0 * z + tiny, 0 * z, broadcast_to(0 * z, (v + 1, *z.shape)))
+    (_, _, total, kept), _ = scan(step, start, arange(n_iter, dtype=z.dtype)[::-1])
+    at_zero = where(arange(v + 1).reshape((v + 1,) + (1,) * z.ndim) == 0, 1, 0)
+    return where(zero, convert(at_zero, z.dtype), kept / total)
+
+
+def bessel_jn(z, *, v, n_iter=50):
+    """Bessel functions of the first kind, of the orders 0 to ``v``.
+
+    Parameters
+    ----------
+    z : array-like of real numbers
+    v : int, not negative
+    n_iter : int, the order from which recurrence goes down: it must be well above ``v`` and ``abs(z)``
+
+    Returns
+    -------
+    Array of floats, shape (v + 1, ...)
+
+    Raises
+    ------
+    ValueError : for complex numbers.
+
+    References
+    ----------
+    DLMF 3.6(ii), 10.6.1, 10.74(iv). ``scipy.special.jv``
+
+    Examples
+    --------
+    >>> print(jnp.round(bessel_jn(1.0, v=2), 4))
+    [0.7652 0.4401 0.1149]
+    """
+    (z,) = promote_dtypes_inexact(asarray(z))
+    refuse_complex("bessel_jn", z)
+    v, n_iter = as_static_int(v, "v"), as_static_int(n_iter, "n_iter")
+    return _bessel_jn(z, v=v, n_iter=n_iter)
+
+
+_bessel_jn = fused(at_least_32_bits(_ratios_down), static=("v", "n_iter"))

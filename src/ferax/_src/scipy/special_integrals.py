@@ -119,7 +119,7 @@ def _expn_series(n, x):
 
 
 def _expn_of_large_order(n, x):
-    """DLMF 8.20.6, to the third order: for n of 1000 and more."""
+    """DLMF 8.20.6, to the third order: for n above 5000."""
     s = x + n
     r = n / square(s)
     rest = r * (1 + r / n * (n - 2 * x) + r * r / (n * n) * (6 * x * x - 8 * n * x + n * n))
@@ -131,7 +131,7 @@ def _expn_value(n, x):
     n, x = util.broadcast_all("expn", n, x)
     usual = (n >= 1) & (x > 0) & (x < math.inf)
     m, y = where(usual, n, 1), where(usual, x, 1)
-    near, large = y <= 1, m >= 1000
+    near, large = y <= 1, m > 5000
     by_series = _expn_series(where(large, 1, m), where(near, y, 1))
     z = where(near | large, 2, y)
     by_fraction = exp(-z) * _e1_by_fraction(z, where(large, 1, m))
@@ -288,7 +288,7 @@ def _fresnel_value(x):
     q = square(square(s)) * (math.pi / 2) ** 2
     c = series(s, lambda k: -q * ((4 * k - 3) / ((4 * k + 1) * 2 * k * (2 * k - 1))))
     si = series(s * square(s) * (math.pi / 6), lambda k: -q * ((4 * k - 1) / ((4 * k + 3) * 2 * k * (2 * k + 1))))
-    far = where(near | (size > 1e6), 1.5, size)
+    far = where(near | (size > 1e15), 1.5, size)
     u = as_complex(far, -far) * (math.sqrt(math.pi) / 2)            # C + iS = (1+i)/2 (1 - exp(-u^2) h), h = exp(u^2) erfc(u)
     h = 1 / (math.sqrt(math.pi) * fraction(u, lambda k: (k / 2, u)))
     whole = square(far)
@@ -296,7 +296,7 @@ def _fresnel_value(x):
     wave = as_complex(cos(turned * (math.pi / 2)), sin(turned * (math.pi / 2)))
     both = np.asarray(0.5 + 0.5j, u.dtype) * (1 - wave * h)
     c, si = where(near, c, real(both)), where(near, si, imag(both))
-    c, si = where(size > 1e6, 0.5, c), where(size > 1e6, 0.5, si)
+    c, si = where(size > 1e15, 0.5, c), where(size > 1e15, 0.5, si)
     bad = x != x
     return where(bad, x, sign(x) * si), where(bad, x, sign(x) * c)
 
@@ -356,15 +356,15 @@ def _dilogarithm_near_zero(x):
 
 @custom_jvp
 def _spence(x):
-    """``Li2(1 - x)``, brought to arguments near 0 by DLMF 25.12.4 and 25.12.6."""
-    above, small = x > 1.5, x < 0.5
-    inverse = where(above & (x < math.inf), 1 / where(above, x, 2), 1)
-    y = where(above, 1 - inverse, where(small, where(x < 0, 0, x), 1 - x))
-    found = _dilogarithm_near_zero(y)
+    """``Li2(1 - x)``, brought to arguments from -1 to 1/2 by DLMF 25.12.4 and 25.12.6."""
+    above, small = x > 2, x < 0.5
     positive = where(x > 0, x, 1)
-    found = where(above, -found - 0.5 * square(log(positive)), found)
+    large = where(above & (x < math.inf), x, 3)
+    y = where(above, 1 / (1 - large), where(small, where(x < 0, 0, x), 1 - x))
+    found = _dilogarithm_near_zero(y)
+    of_large = -math.pi ** 2 / 6 - 0.5 * square(log(large - 1)) - found
     of_small = math.pi ** 2 / 6 - log(positive) * log1p(-where(small, positive, 0)) - found
-    found = where(small, where(x == 0, math.pi ** 2 / 6, of_small), found)
+    found = where(above, of_large, where(small, where(x == 0, math.pi ** 2 / 6, of_small), found))
     return where(x < 0, math.nan, where(x == math.inf, -math.inf, where(x != x, x, found)))
 
 
