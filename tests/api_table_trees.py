@@ -205,6 +205,7 @@ ROWS = [
               "errors.TracerArrayConversionError errors.TracerBoolConversionError errors.TracerIntegerConversionError "
               "errors.UnexpectedTracerError", "util/test_errors.py"),
     Elsewhere("dlpack.from_dlpack", "runtime/test_transfer.py"),
+    Elsewhere("dlpack.is_supported_dtype", "api/test_stages_members.py"),
     Elsewhere("custom_derivatives.CustomVJPPrimal custom_derivatives.SymbolicZero custom_derivatives.closure_convert "
               "custom_derivatives.custom_gradient custom_derivatives.custom_vjp custom_derivatives.zero_from_primal "
               "custom_derivatives.custom_vjp_primal_tree_values", "control/test_custom_vjp.py"),

@@ -18,7 +18,8 @@ ENTRIES = [entry for table in TABLES for entry in table.ROWS]
 REFUSALS = [refusal for table in TABLES for refusal in getattr(table, "REFUSALS", ())]
 #: The modules whose every public name must have an entry.
 MODULES = ("numpy", "numpy.linalg", "numpy.fft", "nn", "nn.initializers", "random", "image", "ops", "tree", "tree_util",
-           "dtypes", "errors", "flatten_util", "scipy.linalg", "scipy.special", "dlpack", "typing", "custom_derivatives", "custom_batching", "test_util")
+           "dtypes", "errors", "flatten_util", "scipy.linalg", "scipy.special", "dlpack", "typing", "custom_derivatives",
+           "custom_batching", "test_util")
 
 
 ROWS = [entry for entry in ENTRIES if isinstance(entry, Row)]

@@ -109,8 +109,8 @@ def _convert(value, npy: np.ndarray, dtype, implicit: bool) -> np.ndarray:
         raise not_a_value(value)
     if kind == "c" and not implicit and dtypes.kind_of(dtype) not in "cb":
         if not isinstance(value, (np.ndarray, np.generic)):
-            raise TypeError(f"complex numbers cannot be made {dtypes.dtype_name(dtype)}: the imaginary part would be lost, got {value!r}. Take "
-                            "its real part first")
+            raise TypeError(f"complex numbers cannot be made {dtypes.dtype_name(dtype)}: the imaginary part would be lost, got "
+                            f"{value!r}. Take its real part first")
         warnings.warn("Casting complex values to real discards the imaginary part; say which part is meant, by x.real or x.imag",
                       np.exceptions.ComplexWarning, stacklevel=5)
         npy = npy.real
