@@ -10,8 +10,8 @@ import contextlib
 
 import numpy as np
 import scipy.stats as st
-from api_draw import Draw, Fixed, call, kind
-from api_harness import Elsewhere, Refusal, Row, find
+from api_draw import Draw, call
+from api_harness import Elsewhere, Row, find
 
 LEAST = 1e-4
 WIDER = ("float32", "float64", "bfloat16")
@@ -360,7 +360,8 @@ def dirichlet_law(found, _, given):
 
 
 def ball_calls(d: Draw):
-    return call(*key_words(d), d.pick(3, 1, 2), **d.some(p=(2, 1, 3.5)), shape=lead(d, (), FEW), **d.some(dtype=("float32", "float64", "float16")))
+    return call(*key_words(d), d.pick(3, 1, 2), **d.some(p=(2, 1, 3.5)), shape=lead(d, (), FEW),
+                **d.some(dtype=("float32", "float64", "float16")))
 
 
 def ball_law(found, _, given):
@@ -375,7 +376,8 @@ def ball_law(found, _, given):
 def normal_vectors(d: Draw):
     own = ("float64",) if d.smooth else ("float32", "float64", "int32")
     mean = d.array(own, (*d.shape(0, 1, empty=False), 2), special=False)
-    root = d.array((("float64",) if d.smooth else ("float32", "float64")), (*d.shape(0, 1, sizes=(1, 3), empty=False), 2, 2), -1, 1, special=False)
+    shape = (*d.shape(0, 1, sizes=(1, 3), empty=False), 2, 2)
+    root = d.array(("float64",) if d.smooth else ("float32", "float64"), shape, -1, 1, special=False)
     cov = (root @ np.swapaxes(root, -1, -2) + np.eye(2)).astype(root.dtype)
     try:
         batch = np.broadcast_shapes(mean.shape[:-1], cov.shape[:-2])
@@ -637,11 +639,12 @@ ROWS = [
     Row("random.fold_in", fold_in_oracle, fold_in_calls, fn=words_after("random.fold_in"), compare=same_words, exact=True, **WHOLE),
     Row("random.clone", lambda words, how: words, whole_keys, "uint32", fn=words_after("random.clone"), exact=True, **WHOLE),
     Row("random.key_data", lambda words, how: words, whole_keys, "uint32", fn=keyed("random.key_data"), exact=True, **WHOLE),
-    Row("random.wrap_key_data", moved_words, lambda d: call(*key_words(d, d.shape(0, 2))), "uint32", fn=there_and_back, exact=True, **WHOLE),
+    Row("random.wrap_key_data", moved_words, whole_keys, "uint32", fn=there_and_back, exact=True, **WHOLE),
     Row("random.key_impl", None, whole_keys, fn=named_impl, compare=lambda found, _, given: says_impl(found, given),
         jit=False, vmap=False, grad=False, why="answers a name"),
     Row("random.key_dtype", lambda impl=None: {None: "key<fry>", "rbg": "key<rbg>", "unsafe_rbg": "key<urbg>"}.get(impl, "key<fry>"),
-        lambda d: call(*d.pick((), (None,), ("threefry2x32",), ("rbg",), ("unsafe_rbg",))), fn=lambda root: lambda *impl: str(root.random.key_dtype(*impl)),
+        lambda d: call(*d.pick((), (None,), ("threefry2x32",), ("rbg",), ("unsafe_rbg",))),
+        fn=lambda root: lambda *impl: str(root.random.key_dtype(*impl)),
         compare=lambda found, expected, given: same_text(found, expected), jit=False, vmap=False, grad=False, why="answers a dtype"),
     Elsewhere("random.random_gamma_p", "op_table_control.py"),
 ]

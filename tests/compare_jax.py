@@ -63,7 +63,8 @@ def data_of(root):
 def work(library, only, examples, path):
     """Run all calls with one library and pickle what they led to."""
     root = importlib.import_module(library)
-    for module in ("dlpack", "flatten_util", "image", "nn.initializers", "ops", "test_util"):     # not loaded by themselves
+    # not loaded by themselves
+    for module in ("dlpack", "flatten_util", "image", "nn.initializers", "ops", "scipy.linalg", "scipy.special", "test_util"):
         importlib.import_module(f"{library}.{module}")
     warnings.simplefilter("ignore")
     found, todo = {}, list(rows(only))

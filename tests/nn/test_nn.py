@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.special
-from numpy_compare import as_numpy, assert_close, check_gradient
+from numpy_compare import assert_close, check_gradient
 
 import ferax
 import ferax.nn as nn

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ferax._src.control.custom_jvp import custom_jvp
 from ferax._src.numpy.joining import split
 from ferax._src.numpy.util import const, ensure_arraylike, promote_args_inexact, promote_dtypes_inexact
@@ -185,7 +187,7 @@ def elu(x, alpha=1.0):
     >>> ferax.nn.elu(jnp.array([-2.0, 0.0, 3.0]))
     Array([-0.86466473,  0.        ,  3.        ], dtype=float32)
     """
-    return _elu(*_pair("elu", x, alpha))
+    return _elu(*_pair("elu", x, float(alpha) if type(alpha) is int else alpha))
 
 
 @fused
@@ -240,7 +242,7 @@ def selu(x):
     >>> ferax.nn.selu(jnp.array([-2.0, 0.0, 3.0]))
     Array([-1.5201665,  0.       ,  3.152103 ], dtype=float32)
     """
-    x = inexact(x)
+    x = inexact(x, weak=True)
     return mul(_elu(x, _SELU_ALPHA), _SELU_SCALE)
 
 
@@ -289,7 +291,7 @@ def softplus(x):
     >>> ferax.nn.softplus(jnp.array([-2.0, 0.0, 3.0]))
     Array([0.126928 , 0.6931472, 3.0485873], dtype=float32)
     """
-    return _softplus(inexact(x))
+    return _softplus(inexact(x, weak=x.dtype == np.bool_))
 
 
 @_activation
@@ -360,7 +362,7 @@ def mish(x):
     >>> ferax.nn.mish(jnp.array([-2.0, 0.0, 3.0]))
     Array([-0.25250146,  0.        ,  2.9865355 ], dtype=float32)
     """
-    x = inexact(x)
+    x = inexact(x, weak=x.dtype == np.bool_)
     return mul(x, ops_tanh(_softplus(x)))
 
 
@@ -415,7 +417,7 @@ def soft_sign(x):
     >>> ferax.nn.soft_sign(jnp.array([-2.0, 0.0, 3.0]))
     Array([-0.6666667,  0.       ,  0.75     ], dtype=float32)
     """
-    x = inexact(x)
+    x = inexact(x, weak=x.dtype == np.bool_)
     size = ops_abs(x)
     size = add(size, const(size, 1))
     return div(x, size if size.dtype == x.dtype else convert(size, x.dtype))
@@ -423,6 +425,8 @@ def soft_sign(x):
 
 @fused
 def _squareplus(x, b):
+    if x.dtype == np.bool_:
+        x = inexact(x)
     x, b = promote_args_inexact("squareplus", x, b)
     return mul(add(x, sqrt(add(square(x), b))), 0.5)
 

@@ -177,6 +177,7 @@ def logmeanexp(x, axis=None, where=None, keepdims=False):
 
 @fused_optional(static=("axes", "algorithm"))
 def _standardize(x, mean, variance, epsilon, where, *, axes, algorithm):
+    shifted = inexact(x, weak=mean is not None)     # next to a given number, integers are weak
     x = inexact(x)
     if mean is None:
         mean = reductions.mean(x, axes, keepdims=True, where=where)
@@ -188,7 +189,7 @@ def _standardize(x, mean, variance, epsilon, where, *, axes, algorithm):
             variance = sub(*promote_args_inexact("standardize", squares, square(mean)))
             variance = ops_max(variance, const(variance, 0))    # rounding may make it negative
     scale = rsqrt(add(*promote_args_inexact("standardize", variance, epsilon)))
-    centered = sub(*promote_args_inexact("standardize", x, mean))
+    centered = sub(*promote_args_inexact("standardize", shifted, mean))
     return mul(*promote_args_inexact("standardize", centered, scale))
 
 

@@ -81,7 +81,7 @@ _SIMPLE = {
     "random_unwrap": Usage(), "eq": Usage(), "ne": Usage(), "debug_callback": Usage(),
     "dynamic_update_slice": Usage({1: True}, passed={0: 0}), "scatter": Usage({2: True}, passed={0: 0}),
     **dict.fromkeys(("broadcast_in_dim", "copy", "copy_p", "convert_element_type", "reshape", "squeeze", "expand_dims", "transpose",
-                     "rev", "sharding_constraint", "layout_constraint", "reshard", "dynamic_slice", "gather", "optimization_barrier"), _PASS),
+                     "rev", "sharding_constraint", "layout_constraint", "reshard", "dynamic_slice", "gather"), _PASS),
 }
 
 

@@ -56,6 +56,7 @@ def at_least_32_bits(body: Callable):
     """Decorator: arrays of fewer than 32 bits are computed with in float32."""
     @functools.wraps(body)
     def call(*args):
+        args = [util.as_array(x) for x in args]     # in rules of derivatives, operands may be numbers
         dtype = args[0].dtype
         if dtype.itemsize >= 4:
             return body(*args)

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+
+from ferax._src.control.custom_jvp import custom_jvp
+from ferax._src.control.scan_api import scan
+from ferax._src.numpy.creation import asarray
+from ferax._src.numpy.joining import concatenate
+from ferax._src.numpy.manipulation import broadcast_to
+from ferax._src.numpy.ranges import arange
+from ferax._src.numpy.selection import where
+from ferax._src.numpy.util import promote_dtypes_inexact
+from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.elementwise import abs as absolute, exp
 from ferax._src.ops.elementwise_special import bessel_i0e, bessel_i1e
-from ferax._src.scipy.elementwise import elementwise
+from ferax._src.ops.static import as_static_int
+from ferax._src.runtime.fused import fused
+from ferax._src.scipy.elementwise import FLOAT32, elementwise, refuse_complex
+from ferax._src.types import dtypes
 
 
 @elementwise(complexes=True)
@@ -107,8 +121,8 @@ def _ratios_down(z, v: int, n_iter: int):
     """J_0 to J_v by Miller's algorithm, DLMF 3.6(ii) and 10.74(iv): backward recurrence, scaled such that J0 + 2 (J2 + J4 + ...) = 1."""
     zero = z == 0
     safe = where(zero, 1, z)
-    one = dtypes.finfo(z.dtype)
-    tiny, huge = float(one.tiny) ** 0.5, float(one.max) ** 0.25
+    info = dtypes.finfo(z.dtype)
+    tiny, huge = float(info.tiny) ** 0.5, float(info.max) ** 0.25
 
     def step(state, k):
         above, here, total, kept = state
@@ -120,9 +134,27 @@ def _ratios_down(z, v: int, n_iter: int):
         at = where(arange(v + 1, dtype=z.dtype).reshape((v + 1,) + (1,) * z.ndim) == k, below, kept)
         return (here, below, total, at), None
     start = (0 * z, 0 * z + tiny, 0 * z, broadcast_to(0 * z, (v + 1, *z.shape)))
-    (_, _, total, kept), _ = scan(step, start, arange(n_iter, dtype=z.dtype)[::-1])
+    (_, _, total, kept), _ = scan(step, start, arange(n_iter + 1, dtype=z.dtype)[::-1])
     at_zero = where(arange(v + 1).reshape((v + 1,) + (1,) * z.ndim) == 0, 1, 0)
     return where(zero, convert(at_zero, z.dtype), kept / total)
+
+
+@functools.partial(custom_jvp, nondiff_argnums=(1, 2))
+def _orders(z, v, n_iter):
+    return _ratios_down(z, v, n_iter)
+
+
+@_orders.defjvp
+def _orders_jvp(v, n_iter, primals, tangents):
+    (z,), (t,) = primals, tangents              # J_k' = (J_(k-1) - J_(k+1))/2, DLMF 10.6.1
+    j = _orders(z, v + 1, n_iter)
+    return j[:-1], t * concatenate([-j[1:2], (j[:-2] - j[2:]) / 2], axis=0)
+
+
+@fused(static=("v", "n_iter"))
+def _bessel_jn(z, *, v, n_iter):
+    wide = convert(z, FLOAT32) if z.dtype.itemsize < 4 else as_array(z)
+    return convert(_orders(wide, v, n_iter), z.dtype)
 
 
 def bessel_jn(z, *, v, n_iter=50):
@@ -155,6 +187,3 @@ def bessel_jn(z, *, v, n_iter=50):
     refuse_complex("bessel_jn", z)
     v, n_iter = as_static_int(v, "v"), as_static_int(n_iter, "n_iter")
     return _bessel_jn(z, v=v, n_iter=n_iter)
-
-
-_bessel_jn = fused(at_least_32_bits(_ratios_down), static=("v", "n_iter"))

@@ -151,7 +151,9 @@ def _expn(n, x):
 @_expn.defjvp
 def _expn_jvp(primals, tangents):
     (n, x), (_, t) = primals, tangents          # E_n' = -E_(n-1), DLMF 8.19.13; the order is an integer
-    return _expn(n, x), -t * _expn(n - 1, x)
+    last = n == 0                               # E_0 = exp(-x)/x
+    slope = where(last, exp(-x) * (1 + x) / square(x), _expn(where(last, 1, n - 1), x))
+    return _expn(n, x), -t * slope
 
 
 @elementwise
