@@ -204,7 +204,7 @@ def sqrtm(A, blocksize=1):  # noqa: N803
 
     Examples
     --------
-    >>> print(jnp.round(sqrtm(jnp.array([[4., 0.], [0., 9.]])).real, 3))
+    >>> print(np.round(np.float64(sqrtm(jnp.array([[4., 0.], [0., 9.]])).real), 3))
     [[2. 0.]
      [0. 3.]]
     """
@@ -251,7 +251,7 @@ def funm(A, func, disp=True):  # noqa: N803
 
     Examples
     --------
-    >>> print(jnp.round(funm(jnp.array([[1., 1.], [0., 2.]]), lambda x: x ** 2).real, 3))
+    >>> print(np.round(np.float64(funm(jnp.array([[1., 1.], [0., 2.]]), lambda x: x ** 2).real), 3))
     [[1. 3.]
      [0. 4.]]
     """

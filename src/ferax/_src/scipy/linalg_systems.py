@@ -163,6 +163,8 @@ def lu_factor(a, overwrite_a=False, check_finite=True):
 
 
 def _lu_solve_one(factors, order, b, trans):
+    if b.shape[0] == 0:
+        return b
     columns = expand_dims(b, (1,)) if b.ndim == 1 else b
     lower = functools.partial(triangular_solve, factors, left_side=True, lower=True, unit_diagonal=True)
     upper = functools.partial(triangular_solve, factors, left_side=True, lower=False)
@@ -350,7 +352,7 @@ def solve(a, b, lower=False, overwrite_a=False, overwrite_b=False, debug=False, 
 
     Examples
     --------
-    >>> solve(jnp.array([[2., 0.], [0., 4.]]), jnp.array([2., 8.]), assume_a="pos")
+    >>> solve(jnp.array([[4., 0.], [0., 16.]]), jnp.array([4., 32.]), assume_a="pos")
     Array([1., 2.], dtype=float32)
     """
     if assume_a not in ("gen", "sym", "her", "pos"):

@@ -178,10 +178,10 @@ def entr(x):
 
     Examples
     --------
-    >>> entr(jnp.array([-1.0, 0.0, 1.0]))
-    Array([-inf,   0.,  -0.], dtype=float32)
+    >>> print(jnp.round(entr(jnp.array([-1.0, 0.5])), 4))
+    [  -inf 0.3466]
     """
-    return where(x < 0, np.asarray(-np.inf, x.dtype), -_xlogx(x))
+    return where(x < 0, -np.inf, -_xlogx(x))
 
 
 def _relative_entropy(p, q):

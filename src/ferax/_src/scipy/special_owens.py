@@ -10,9 +10,10 @@ from ferax._src.control.custom_jvp import custom_jvp
 from ferax._src.numpy import util
 from ferax._src.numpy.reductions import sum as sum_of
 from ferax._src.numpy.selection import where
+from ferax._src.ops.convert import as_array, convert
 from ferax._src.ops.elementwise import abs as absolute, exp, max as maximum, min as minimum, sign, square
 from ferax._src.ops.elementwise_special import erf, erfc
-from ferax._src.scipy.elementwise import at_least_32_bits, elementwise
+from ferax._src.scipy.elementwise import FLOAT32, elementwise
 
 _HALF_ROOT = math.sqrt(0.5)
 
@@ -26,9 +27,8 @@ def _integral(h, a):
     return end * sum_of(values * weights.astype(h.dtype), axis=-1) * (1 / (4 * math.pi))
 
 
-@at_least_32_bits
 def _value(h, a):
-    h, a = util.broadcast_all("owens_t", h, a)
+    h, a = util.broadcast_all("owens_t", as_array(h), as_array(a))
     h, size = absolute(h), absolute(a)
     above = size > 1
     left, both = 0.5 * erfc(h * _HALF_ROOT), 0.5 * erfc(h * size * _HALF_ROOT)
@@ -62,7 +62,7 @@ def owens_t(h, a):
 
     Returns
     -------
-    Array of floats
+    Array of floats, of 32 bits at least
 
     References
     ----------
@@ -74,4 +74,4 @@ def owens_t(h, a):
     >>> print(jnp.round(owens_t(0.0, 1.0), 4))
     0.125
     """
-    return _owens_t(h, a)
+    return _owens_t(*[convert(x, FLOAT32) if x.dtype.itemsize < 4 else x for x in (h, a)])
