@@ -386,7 +386,7 @@ def matrices(d):
 
 def power_pair(d):
     given = powers(d)
-    return given if isinstance(given.args[0], np.ndarray) else call(np.full(2, 1.5, np.float32), given.args[1])
+    return given if isinstance(given.args[0], np.ndarray) else call(np.full(2, 1.5, np.float64 if d.smooth else np.float32), given.args[1])
 
 
 def bases(d):

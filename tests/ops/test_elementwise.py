@@ -1,6 +1,5 @@
-"""Elementwise operations against NumPy and SciPy; their derivatives, transposes and batching rules."""
+"""Elementwise operations against NumPy and SciPy."""
 
-import builtins
 import math
 from dataclasses import dataclass, field
 
@@ -200,64 +199,9 @@ def test_values(row, dtype):
         assert found.dtype == np.dtype(dtype)
 
 
-@pytest.mark.parametrize("row, dtype", DIFFERENTIABLE)
-def test_jvp_is_the_limit_of_differences(row, dtype):
-    xs, ts = row.operands(dtype), row.operands(dtype, seed=1)
-    for i in row.active:
-        tangents = [t if j == i else None for j, t in enumerate(ts)]
-        outs, (found,) = jvp_flat(flat(row.fn), xs, tangents)
-        h = 1e-6
-        up, down = ([x + s * h * t if j == i else x for j, (x, t) in enumerate(zip(xs, ts))] for s in (1, -1))
-        wanted = (np.asarray(row.fn(*up)) - np.asarray(row.fn(*down))) / (2 * h)
-        assert not isinstance(found, core.Zero)
-        np.testing.assert_allclose(np.asarray(found), wanted, rtol=2e-6, atol=1e-7)
-        close(outs[0], row.fn(*xs), dtype)
-
-
 def pair(ct, t):
     """The pairing of cotangents and tangents: Re(ct t), summed."""
     return np.sum(np.real(np.asarray(ct) * np.asarray(t)))
-
-
-@pytest.mark.parametrize("row, dtype", DIFFERENTIABLE)
-def test_transpose_is_the_adjoint_of_the_jvp(row, dtype):
-    xs, ts = row.operands(dtype), row.operands(dtype, seed=1)
-    active = [i in row.active for i in range(row.arity)]
-    outs, out_ids, tape = linearize_flat(flat(row.fn), xs, active)
-    _, (t_out,) = jvp_flat(flat(row.fn), xs, [t if a else None for t, a in zip(ts, active)])
-    rng = np.random.default_rng(2)
-    out = np.asarray(outs[0])
-    ct = rng.normal(size=out.shape).astype(out.dtype)
-    if out.dtype.kind == "c":
-        ct = ct + 1j * rng.normal(size=out.shape)
-    cts = tape.pull(out_ids, [ct], sum(active))
-    found = builtins.sum(pair(c, t) for c, t in zip(cts, [t for t, a in zip(ts, active) if a]) if c is not None)
-    np.testing.assert_allclose(found, pair(ct, t_out), rtol=1e-9)
-    for c, x in zip(cts, [x for x, a in zip(xs, active) if a]):
-        assert c is None or (c.shape, c.dtype) == (x.shape, x.dtype)
-
-
-@pytest.mark.parametrize("row", [pytest.param(r, id=r.name) for r in ROWS])
-def test_batching_is_a_loop(row):
-    from ferax._src.tracing.core import MappedAxis
-
-    dtype = row.kinds[-1]
-    size = 4
-    mixes = [(0,) * row.arity, (1,) * row.arity]
-    if row.arity > 1:
-        mixes += [(0, None, None)[: row.arity], (None, 2, 0)[: row.arity], (2, 0, 1)[: row.arity]]
-    for dims in mixes:
-        single = row.operands(dtype)
-        batched = []
-        for i, d in enumerate(dims):
-            if d is None:
-                batched.append(single[i])
-            else:
-                batched.append(np.stack([row.operands(dtype, seed=k)[i] for k in range(size)], d))
-        (found,), (out_dim,) = batch_flat(flat(row.fn), batched, dims, MappedAxis(size))
-        each = [row.fn(*[x if d is None else np.take(x, k, d) for x, d in zip(batched, dims)]) for k in range(size)]
-        wanted = np.stack([np.asarray(e) for e in each], out_dim)
-        np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-14 if wanted.dtype.kind in "fc" else 0)
 
 
 @pytest.mark.parametrize("dims, shapes", [((0, None), ((4,), (2, 3))), ((None, 0), ((), (4,))), ((0, 1), ((4,), (3, 4))),
