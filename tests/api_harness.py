@@ -74,6 +74,7 @@ class Row:
 
     def __post_init__(self):
         assert self.jit and self.vmap and self.grad or self.why, f"{self.names}: say why a transformation is left out"
+        assert self.oracle or self.compare, f"{self.names}: say whom to believe"
 
     @property
     def name(self) -> str:

@@ -53,6 +53,10 @@ def two(kinds=NUMBERS, low=-4.0, high=4.0, inside=None, second=None, coarse=Fals
             x, y = (np.asarray(np.round(v.astype(v.dtype) * 4) / 4).astype(v.dtype) if v.dtype.kind in "fc" else v for v in (x, y))
         if nonzero and y.size:
             y = np.where(y == 0, np.ones_like(y), y)
+        if nonzero and d.smooth:                    # a divisor: the quotients stay away from whole numbers, where they jump
+            y = np.where(abs(y) < 1, y + np.copysign(1, y), y)
+            shape = np.broadcast_shapes(a, b)
+            x = (y * (d.rng.integers(-3, 3, shape) + d.rng.uniform(0.2, 0.8, shape))).astype(y.dtype)
         if not d.smooth:
             match d.integer(0, 9):
                 case 6:
@@ -386,7 +390,9 @@ def matrices(d):
 
 def power_pair(d):
     given = powers(d)
-    return given if isinstance(given.args[0], np.ndarray) else call(np.full(2, 1.5, np.float64 if d.smooth else np.float32), given.args[1])
+    if isinstance(given.args[0], np.ndarray):
+        return given
+    return call(np.full(np.shape(given.args[1]), 1.5, np.float64 if d.smooth else np.float32), given.args[1])
 
 
 def bases(d):

@@ -198,6 +198,8 @@ def nonzero(x, size=None, fill_value=0):
     found = np.nonzero(x)
     if size is None:
         return found
+    if not x.size:
+        fill_value = 0                              # as JAX has it
     fills = fill_value if isinstance(fill_value, tuple) else (fill_value,) * x.ndim
     return tuple(np.concatenate([i[:size], np.full(max(size - len(i), 0), f, int)]) for i, f in zip(found, fills))
 

@@ -4,8 +4,10 @@ Test files are found by path (``--import-mode=importlib``): two may bear one nam
 ``__init__.py``. ``tests/`` is on the path, so shared tables and strategies are imported by their bare names.
 """
 
+import gc
 import importlib.abc
 import os
+import pathlib
 import sys
 import traceback
 
@@ -58,6 +60,20 @@ def _jax_is_never_imported():
     no_jax.attempts.clear()
     yield
     assert not no_jax.attempts, "something imported jax:\n" + "\n".join(no_jax.attempts)
+
+
+MOST_MAPS = 30_000       # of the 65530 memory maps that Linux lets a process have; each compiled program takes some
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs_are_dropped_in_time():
+    yield
+    maps = pathlib.Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        import ferax
+
+        ferax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

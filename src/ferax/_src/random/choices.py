@@ -146,7 +146,7 @@ def choice(key, a, shape=(), replace=True, p=None, axis=0, mode=None):
             raise ValueError("p must be None or a 1D vector with the same size as a.shape[axis]. "
                              f"p has shape {p.shape} and a.shape[axis] is {n}.")
         index = _weighted(key, p, shape=shape) if replace else _weighted_distinct(key, p, shape=shape, mode=gumbel_mode(mode))
-    return index if a is None else take(a, index, axis)
+    return index if a is None else take(a, index, axis, mode="clip")        # nothing to clip, and so nothing to fill in
 
 
 @fused(static=("axis", "shape"))
