@@ -649,3 +649,18 @@ def test_control_flow_inside():
     for i in range(5):
         expected = np.sin(expected) if i % 2 == 0 else np.cos(expected)
     np.testing.assert_allclose(f(0.3, 5), expected, rtol=1e-6)
+
+
+def test_clear_caches_drops_eager_programs():
+    x = jnp.ones(3)
+    client = ferax.devices()[0].client
+    ferax.clear_caches()
+    gc.collect()
+    before = len(client.live_executables())
+    for n in range(2, 7):
+        jnp.sin(jnp.ones(n)), jnp.arctan2(jnp.ones(n), 2.0), ferax.lax.neg(jnp.ones(n))
+    assert len(client.live_executables()) >= before + 15
+    ferax.clear_caches()
+    gc.collect()
+    assert len(client.live_executables()) <= before
+    np.testing.assert_allclose(jnp.sin(x), np.sin(1), rtol=1e-6)

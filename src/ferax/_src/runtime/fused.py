@@ -21,6 +21,7 @@ from ferax._src.tracing import core
 from ferax._src.tracing.core import Tracer, eval_trace, remember, state
 from ferax._src.tracing.staging import trace_to_jaxpr
 from ferax._src.util import config
+from ferax._src.util.caches import register_cache
 
 _mark = config.mark
 
@@ -80,7 +81,6 @@ def of_one_array(fun: Callable) -> Callable:
     Called with anything else than a concrete array outside of transformations, it is the function itself.
     """
     by_context: dict[int, dict] = {}            # number of the configuration -> signature -> how to run
-    dispatch.program_tables.append(by_context)
     valid: tuple = (None, -1)                   # for which mark and count of changes `programs` is the right table
     programs: dict = {}
 
@@ -111,6 +111,12 @@ def of_one_array(fun: Callable) -> Callable:
         valid, programs = seen[:2], table
         return program.run_buffers([x._buf])[0]
 
+    def forget():
+        nonlocal valid, programs
+        by_context.clear()
+        valid, programs = (None, -1), {}
+
+    register_cache(forget)
     return functools.update_wrapper(call, fun)
 
 
