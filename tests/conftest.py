@@ -48,7 +48,7 @@ hypothesis.settings.register_profile(
     derandomize=True,  # the same examples on every machine and every day
     deadline=None,  # a first call compiles, and takes as long as it takes
     database=None,
-    max_examples=int(25 * float(os.environ.get("FERAX_TEST_EXAMPLES", 1))),  # more of them for a long search
+    max_examples=int(40 * float(os.environ.get("FERAX_TEST_EXAMPLES", 1))),  # more of them for a long search
     print_blob=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
