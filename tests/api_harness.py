@@ -66,7 +66,7 @@ class Row:
     second: bool = True
     fn: Callable | None = None
     compare: Callable | None = None
-    examples: int = 6
+    examples: int = 4
     exact: bool = False
     quick: bool = False
     differs: str = ""

