@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ferax._src.control.attributes import Attributes
 from ferax._src.control.call import jit_p, jit_params
 from ferax._src.control.tracing_utils import described, flatten_arrays, trace_function
-from ferax._src.ops.refs import ProgramCaller
+from ferax._src.ops.program_holder import ProgramHolder
 from ferax._src.tracing.core import Tracer, register
 from ferax._src.transforms.batch import batch_jaxpr
 from ferax._src.types.pytrees import tree_unflatten
@@ -16,7 +16,7 @@ from ferax._src.util import errors
 from ferax._src.util.tracebacks import api_boundary
 
 
-class Composite(ProgramCaller):
+class Composite(ProgramHolder):
     """Run ``jaxpr``, known to compilers as ``name``.  StableHLO: ``composite``."""
 
     name = "composite"

@@ -18,7 +18,8 @@ from ferax._src.ir.jaxpr import Eqn
 from ferax._src.ops.axes import move_axis, place_axis
 from ferax._src.ops.convert import as_array
 from ferax._src.ops.zeros import instantiate_zeros
-from ferax._src.tracing.core import Primitive, Zero, register
+from ferax._src.ops.program_holder import ProgramHolder
+from ferax._src.tracing.core import Zero, register
 from ferax._src.transforms.batch import batch_jaxpr
 from ferax._src.transforms.jvp import jvp_flat, jvp_jaxpr
 from ferax._src.types.avals import aval_of
@@ -146,20 +147,11 @@ class JVPRule:
         return [*outs, *(t for t, _ in active_tangents)], [*out_flags, *(f for _, f in active_tangents)]
 
 
-class CustomVmap(Primitive):
+class CustomVmap(ProgramHolder):
     """Run ``call``; mapped by ``rule``."""
 
     name = "custom_vmap_call"
-    has_effects = True
-    holds_jaxprs = True
-    types_varying = True
-    handles_extended_dtypes = True
-
-    def abstract_eval(self, *avals, call, **params):
-        return call.out_avals
-
-    def effects_of(self, *avals, call, **params):
-        return call.effects
+    program = "call"
 
     def lower(self, ctx, *values, call, **params):
         return ctx.inline(call, *values)

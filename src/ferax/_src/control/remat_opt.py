@@ -12,7 +12,8 @@ from ferax._src.control.custom_jvp import transpose_call
 from ferax._src.control.tracing_utils import avals_of, eqn_like, intern_jaxpr
 from ferax._src.ir.dce import dce_closed, keeps_alive
 from ferax._src.ir.jaxpr import Eqn
-from ferax._src.tracing.core import Primitive, Zero, register, state
+from ferax._src.ops.program_holder import ProgramHolder
+from ferax._src.tracing.core import Zero, register, state
 from ferax._src.tracing.staging import hoist_consts, trace_to_jaxpr
 from ferax._src.transforms.batch import batch_jaxpr
 from ferax._src.transforms.jvp import jvp_jaxpr
@@ -20,23 +21,14 @@ from ferax._src.transforms.program import call_program
 from ferax._src.types.avals import aval_of
 
 
-class RematOpt(Primitive):
+class RematOpt(ProgramHolder):
     """Run ``fwd_jaxpr``, which answers what ``fun_jaxpr`` does and after it ``num_res`` residuals.
 
     Operands are what the two programs close over, ``lengths`` values each, and the arguments.
     """
 
     name = "remat_opt"
-    has_effects = True
-    holds_jaxprs = True
-    types_varying = True
-    handles_extended_dtypes = True
-
-    def abstract_eval(self, *avals, fwd_jaxpr, **params):
-        return fwd_jaxpr.out_avals
-
-    def effects_of(self, *avals, fwd_jaxpr, **params):
-        return fwd_jaxpr.effects
+    program = "fwd_jaxpr"
 
     def lower(self, ctx, *values, fwd_jaxpr, fun_jaxpr, lengths, num_res):
         return ctx.inline(fwd_jaxpr, *fwd_operands(values, lengths))

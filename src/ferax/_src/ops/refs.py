@@ -22,6 +22,7 @@ from ferax._src.ir.jaxpr import ClosedJaxpr, Effects
 from ferax._src.ops.convert import as_array, copy_p
 from ferax._src.ops.elementwise import add
 from ferax._src.ops.elementwise_bits import bitwise_or
+from ferax._src.ops.program_holder import ProgramHolder
 from ferax._src.tracing import core
 from ferax._src.tracing.core import Primitive, Trace, state
 from ferax._src.tracing.evaluate import eval_closed
@@ -293,24 +294,8 @@ def handed_to_rules(effects: Effects) -> bool:
     return any(type(e) is PassEffect for e in effects)
 
 
-class ProgramCaller(Primitive):
-    """A primitive that holds jaxprs, and takes references as operands, too.
-
-    program : the parameter that holds the one jaxpr which is called, of which the results have types and the effects come; a
-        primitive with several has rules of its own
-    """
-
-    program = "jaxpr"
-    holds_jaxprs = True
-    has_effects = True
-    types_varying = True
-    handles_extended_dtypes = True
-
-    def abstract_eval(self, *avals, **params):
-        return params[self.program].out_avals
-
-    def effects_of(self, *avals, **params):
-        return params[self.program].effects
+class ProgramCaller(ProgramHolder):
+    """A primitive that holds jaxprs, and takes references as operands, too."""
 
     def bind(self, *args, **params) -> list:
         for x in args:

@@ -10,25 +10,16 @@ from __future__ import annotations
 
 from ferax._src.ir.jaxpr import ClosedJaxpr, Literal
 from ferax._src.ops.convert import as_array
+from ferax._src.ops.program_holder import ProgramHolder
 from ferax._src.tracing.core import Array, Primitive, Trace, eval_trace, register
 from ferax._src.types import dtypes
 
 
-class Program(Primitive):
+class Program(ProgramHolder):
     """Run ``jaxpr``. It never stands in a jaxpr itself: staging splices it."""
 
     name = "program"
     splices = True
-    holds_jaxprs = True
-    types_varying = True
-    handles_extended_dtypes = True
-    has_effects = True
-
-    def abstract_eval(self, *avals, jaxpr):
-        return jaxpr.out_avals
-
-    def effects_of(self, *avals, jaxpr):
-        return jaxpr.effects
 
     def lower(self, ctx, *values, jaxpr):
         return ctx.inline(jaxpr, *values)
