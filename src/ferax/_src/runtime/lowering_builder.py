@@ -86,7 +86,7 @@ class Builder:
                 found = self.bench.token_type
             else:
                 physical = physical_aval(aval)
-                found = self.bench.tensor_type(physical.shape, physical.dtype)
+                found = self.tensor(physical.shape, physical.dtype)
             self._types[aval] = found
         return found
 

@@ -20,7 +20,7 @@ from ferax._src.ir.jaxpr import ClosedJaxpr
 from ferax._src.runtime.array import physical_aval
 from ferax._src.runtime.lowering_context import LoweringContext
 from ferax._src.runtime.lowering_module import ModuleState
-from ferax._src.types.avals import ShapedArray, abstract_token, scalar_aval
+from ferax._src.types.avals import ShapedArray, scalar_aval
 from ferax._src.types.symbolic_dims import Operation, bounds, has_symbolic, is_symbolic_dim
 from ferax._src.types.symbolic_solving import plan
 
@@ -133,17 +133,6 @@ class SymbolicContext(LoweringContext):
         return Sizes(values) if any(map(is_symbolic_dim, values)) else self._plain_i64s(values)
 
     # Types --------------------------------------------------------------------------------------------------------------
-
-    def type(self, aval: Any) -> Any:
-        found = self._types.get(aval)
-        if found is None:
-            if aval is abstract_token:
-                found = self.bench.token_type
-            else:
-                physical = physical_aval(aval)
-                found = self.tensor(physical.shape, physical.dtype)
-            self._types[aval] = found
-        return found
 
     def tensor(self, shape: Sequence[Any], dtype: Any) -> Any:
         shape = tuple(shape)
