@@ -175,7 +175,8 @@ def test_not_from_files_and_iterators():
 
 @pytest.mark.parametrize("call", [
     lambda: jnp.full((2,), 1j, dtype="float32"), lambda: jnp.array([1j, 2], dtype="float32"), lambda: jnp.asarray(1j, dtype="int32"),
-    lambda: jnp.full_like(jnp.ones(2), 1j)])
+    lambda: jnp.full_like(jnp.ones(2), 1j), lambda: jax.lax.full((2,), 1j, "float32"), lambda: jax.lax.full_like(jnp.ones(2), 1j),
+    lambda: jax.jit(lambda: jnp.full((2,), 1j, dtype="float32"))()])
 def test_imaginary_parts_are_not_lost_silently(call):
     with pytest.raises(TypeError, match="imaginary part would be lost"):
         call()
@@ -185,6 +186,8 @@ def test_a_warning_for_arrays_that_lose_their_imaginary_part():
     for x in (np.array([1j, 2]), jnp.array([1j, 2])):
         with pytest.warns(np.exceptions.ComplexWarning):
             assert jnp.array(x, dtype="float32").tolist() == [0, 2]
+    with pytest.warns(np.exceptions.ComplexWarning):
+        assert jax.lax.full((2,), np.complex64(3 + 1j), "float32").tolist() == [3, 3]
     assert jnp.array([1j, 0], dtype=bool).tolist() == [True, False]
 
 

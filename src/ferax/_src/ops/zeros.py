@@ -13,6 +13,7 @@ from ferax._src.ops.broadcasting import broadcast_in_dim_p
 from ferax._src.ops.convert import convert
 from ferax._src.ops.placing import placed
 from ferax._src.ops.static import shape_or_size
+from ferax._src.runtime.transfer import real_part
 from ferax._src.tracing.core import Array, Zero
 from ferax._src.types import dtypes
 from ferax._src.types.avals import ShapedArray, aval_of
@@ -91,7 +92,7 @@ def _cast_number(value, dtype):
         with np.errstate(all="ignore"):
             array = np.asarray(value)
             if array.dtype.kind == "c" and dtypes.kind_of(dtype) not in "cb":
-                array = array.real
+                array = real_part(value, array, dtype)
             return array.astype(dtype)[()]
     return numpy_scalar(value, dtype)
 

@@ -108,13 +108,25 @@ def _convert(value, npy: np.ndarray, dtype, implicit: bool) -> np.ndarray:
     if kind in "OSUMm" or npy.dtype.names is not None:
         raise not_a_value(value)
     if kind == "c" and not implicit and dtypes.kind_of(dtype) not in "cb":
-        if not isinstance(value, (np.ndarray, np.generic)):
-            raise TypeError(f"complex numbers cannot be made {dtypes.dtype_name(dtype)}: the imaginary part would be lost, got "
-                            f"{value!r}. Take its real part first")
-        warnings.warn("Casting complex values to real discards the imaginary part; say which part is meant, by x.real or x.imag",
-                      np.exceptions.ComplexWarning, stacklevel=5)
-        npy = npy.real
+        npy = real_part(value, npy, dtype)
     return _quiet.context.run(npy.astype, dtype)
+
+
+def real_part(value, npy: np.ndarray, dtype) -> np.ndarray:
+    """Of complex numbers what a real dtype can hold: a TypeError for Python's, a warning for arrays.
+
+    Parameters
+    ----------
+    value : what the user gave
+    npy : the same as a NumPy array
+    dtype : the real dtype that was asked for
+    """
+    if not isinstance(value, (np.ndarray, np.generic)):
+        raise TypeError(f"complex numbers cannot be made {dtypes.dtype_name(dtype)}: the imaginary part would be lost, got "
+                        f"{value!r}. Take its real part first")
+    warnings.warn("Casting complex values to real discards the imaginary part; say which part is meant, by x.real or x.imag",
+                  np.exceptions.ComplexWarning, stacklevel=6)
+    return npy.real
 
 
 class _Quiet(threading.local):
