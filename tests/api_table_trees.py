@@ -5,7 +5,7 @@ import functools
 import ml_dtypes
 import numpy as np
 from api_draw import INTS, NUMBERS, REAL, Draw, arrays_of, call, with_arrays
-from api_harness import Elsewhere, Row, Value
+from api_harness import Elsewhere, Row, Value, find
 
 NO_ARRAYS = "answers no arrays"
 
@@ -72,7 +72,7 @@ def combine(*xs):
 def with_paths(names):
     """The function with the paths in its result written out."""
     def fn(root):
-        found = functools.reduce(getattr, names.split("."), root)
+        found = find(root, names)
 
         def written(x):
             pairs, *rest = (found(x),) if "leaves" in names else found(x)
@@ -83,7 +83,7 @@ def with_paths(names):
 
 def told_paths(name):
     def fn(root):
-        found = functools.reduce(getattr, name.split("."), root)
+        found = find(root, name)
         return lambda x: found(lambda path, leaf: leaf * len(root.tree_util.keystr(path)), x)
     return fn
 
@@ -108,7 +108,7 @@ def turn(x):
 
 def transpose(name):
     def fn(root):
-        found = functools.reduce(getattr, name.split("."), root)
+        found = find(root, name)
         structure = root.tree.structure
 
         def turned(x):
@@ -121,8 +121,8 @@ def transpose(name):
 def round_trip(flatten, unflatten):
     """Taken apart and put together again."""
     def fn(root):
-        apart = functools.reduce(getattr, flatten.split("."), root)
-        together = functools.reduce(getattr, unflatten.split("."), root)
+        apart = find(root, flatten)
+        together = find(root, unflatten)
 
         def trip(x):
             flat, structure = apart(x)

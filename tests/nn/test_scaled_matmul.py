@@ -1,8 +1,8 @@
 """Block-scaled products: against products of what the formats hold, and their derivatives."""
 
-import ml_dtypes
 import numpy as np
 import pytest
+from api_table_nn import rounded
 
 import ferax
 import ferax.numpy as jnp
@@ -29,17 +29,6 @@ def test_scaled_matmul():
                           ((A, b, scales[..., :3], scales[..., :3]), "divide the contract dimension")):
         with pytest.raises(ValueError, match=message):
             nn.scaled_matmul(*args)
-
-
-def rounded(x, mode):
-    """What a format keeps of the rows of an array, by the definition of the format."""
-    blocks = x.astype("f").reshape(*x.shape[:-1], -1, {"mxfp8": 32, "nvfp4": 16}[mode])
-    if mode == "mxfp8":
-        scale = 2 ** np.ceil(np.log2(np.abs(blocks).max(-1, keepdims=True) / 448))
-        return ((blocks / scale).astype(ml_dtypes.float8_e4m3fn).astype("f") * scale).reshape(x.shape)
-    blocks = blocks / np.float32(0.5)
-    scale = (np.abs(blocks).max(-1, keepdims=True) / 6).astype(ml_dtypes.float8_e4m3fn).astype("f")
-    return (np.clip(blocks / scale, -6, 6).astype(ml_dtypes.float4_e2m1fn).astype("f") * scale * 0.5).reshape(x.shape)
 
 
 def transposed(x):
